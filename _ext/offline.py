@@ -20,8 +20,10 @@ VENDORED = {
 }
 CDN = r"(?:https?:)?//(?:cdnjs\.cloudflare\.com|ajax\.googleapis\.com)"
 REWRITE = [
-    (re.compile(CDN + r"/ajax/libs/require\.js/[\d.]+/require\.min\.js"),
-     "require.js"),
+    (
+        re.compile(CDN + r"/ajax/libs/require\.js/[\d.]+/require\.min\.js"),
+        "require.js",
+    ),
     (re.compile(CDN + r"/ajax/libs/d3/[\d.]+/d3\.min"), "d3.min"),
     (re.compile(CDN + r"/ajax/libs/jquery/[\d.]+/jquery\.min"), "jquery.min"),
 ]
@@ -38,12 +40,19 @@ UNWANTED = re.compile(
 )
 # Controls without a name that can be read aloud, or with a wrong one.
 NAMES = [
-    (' primary-toggle btn btn-sm" title=',
-     ' primary-toggle btn btn-sm" aria-label="Chapters" title='),
-    (' secondary-toggle btn btn-sm" title=',
-     ' secondary-toggle btn btn-sm" aria-label="On this page" title='),
-    ('search-button-field search-button__button" title="Search" '
-     'aria-label="Search"', 'search-button-field search-button__button"'),
+    (
+        ' primary-toggle btn btn-sm" title=',
+        ' primary-toggle btn btn-sm" aria-label="Chapters" title=',
+    ),
+    (
+        ' secondary-toggle btn btn-sm" title=',
+        ' secondary-toggle btn btn-sm" aria-label="On this page" title=',
+    ),
+    (
+        'search-button-field search-button__button" title="Search" '
+        'aria-label="Search"',
+        'search-button-field search-button__button"',
+    ),
     ('<summary aria-label="Toggle hidden content">', "<summary>"),
     ('<div role="list" class="citation-list">', '<div class="citation-list">'),
     ('<select id="layer">', '<select id="layer" aria-label="Layer">'),
@@ -51,10 +60,20 @@ NAMES = [
 ]
 
 
+# Sphinx sets a long signature as a <dl> of <dd> alone, which is not valid.
+SIGNATURE = re.compile(r'<dl>\n(<dd><em class="sig-param">.*?)</dl>', re.S)
+
+
+def signature(found):
+    lines = found[1].replace("<dd>", '<span class="sig-line">')
+    return lines.replace("</dd>", "</span>")
+
+
 def clean(page, vendor):
     """A page that loads only what lies under the relative path `vendor`."""
     for address, local in REWRITE:
         page = address.sub(vendor + local, page)
+    page = SIGNATURE.sub(signature, page)
     page = UNWANTED.sub("", page)
     for old, new in NAMES:
         page = page.replace(old, new)

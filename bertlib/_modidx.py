@@ -16,4 +16,9 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'bertlib.corpora.split_documents': ('text.html#split_documents', 'bertlib/corpora.py'),
                                  'bertlib.corpora.split_sentences': ('text.html#split_sentences', 'bertlib/corpora.py'),
                                  'bertlib.corpora.state_of_the_union': ('text.html#state_of_the_union', 'bertlib/corpora.py'),
-                                 'bertlib.corpora.twenty_blanks': ('text.html#twenty_blanks', 'bertlib/corpora.py')}}}
+                                 'bertlib.corpora.twenty_blanks': ('text.html#twenty_blanks', 'bertlib/corpora.py')},
+            'bertlib.embeddings': { 'bertlib.embeddings.Embedding': ('embeddings.html#embedding', 'bertlib/embeddings.py'),
+                                    'bertlib.embeddings.Embedding.__init__': ( 'embeddings.html#embedding.__init__',
+                                                                               'bertlib/embeddings.py'),
+                                    'bertlib.embeddings.Embedding.forward': ('embeddings.html#embedding.forward', 'bertlib/embeddings.py'),
+                                    'bertlib.embeddings.nearest_rows': ('embeddings.html#nearest_rows', 'bertlib/embeddings.py')}}}

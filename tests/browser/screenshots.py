@@ -1,6 +1,6 @@
 """Full-page screenshots of built pages, for people who review them.
 
-    python tests/browser/screenshots.py book/intro chapters/03_positions --out shots
+    python tests/browser/screenshots.py book/intro chapters/00_text --out DIR
 
 gives one PNG a page for light and dark, 1280 and 390 pixels wide. With no
 page named, every chapter and every page of the front and back matter.

@@ -10,6 +10,8 @@ GOOD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <link rel="icon" href="data:,"></head><body><main><h1 id="top">Good</h1>
 <p>One <a href="#top">link</a>.</p>{}</main></body></html>"""
 
+CODE = '<div class="cell_input"><pre>{}</pre></div>'
+
 BROKEN = {
     "links": '<a href="missing.html">a page</a>',
     "links, anchor": '<a href="page.html#nowhere">an anchor</a>',
@@ -20,14 +22,12 @@ BROKEN = {
     "leftovers": "<p>$$ x $$</p>",
     "leftovers, comment": "<p>&lt;!--book: x--&gt;</p>",
     "leftovers, role": "<p>{cite:p}<code>x</code></p>",
-    "leftovers, directive": '<div class="cell_input"><pre>#| export</pre></div>',
-    "leftovers, solution":
-        '<div class="cell_input"><pre>x\n  ### BEGIN SOLUTION</pre></div>',
+    "leftovers, directive": CODE.format("#| export"),
+    "leftovers, solution": CODE.format("x\n  ### BEGIN SOLUTION"),
     "sideways scroll at 390 px": '<div style="width: 600px">wide</div>',
     "axe, light": '<p style="color: #bbb">pale</p>',
     "axe, light, name": "<button></button>",
-    "axe, dark":
-        '<style>html[data-theme=dark] p {color: #ccc}</style><p>pale</p>',
+    "axe, dark": "<style>html[data-theme=dark] p {color: #ccc}</style><p>pale</p>",
     "requests to other hosts": '<script src="https://example.org/x.js"></script>',
     "errors in the console": "<script>undefined.x</script>",
     "errors in the console, missing": '<script src="missing.js"></script>',

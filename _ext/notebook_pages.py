@@ -21,7 +21,7 @@ from sphinx import addnodes
 COMMENT = re.compile(r"<!--\s*book:\s*(.*?)\s*-->", re.S)
 TERM = re.compile(r"\{term\}`(?:[^<`]*<)?([^<>`]+)>?`")
 CAPTION = re.compile(r"(Figure|Table) (\d+|[A-Z]\d+)\.(\d+)\.?$")
-CLOSING = tuple(".,;:)!?’”")
+CLOSING = re.compile(r"[.,;:)!?’”]+")
 MARKER = re.compile(
     r"#\|"
     r"|#@(title|markdown|param)\b"
@@ -32,9 +32,11 @@ MARKER = re.compile(
 def unwrap(text):
     """Replace each `<!--book: X-->` by X.
 
-    `{index}` entries become invisible, as they are in the notebook. A
-    `{term}` turns the words before it, which the notebook shows, into the
-    link: `two tokens<!--book: {term}`token`-->` links the word "tokens".
+    The comments follow the word without a space, because the notebook would
+    show the space. A `{cite…}` gets one here. An `{index}` entry becomes
+    invisible, as it is in the notebook. A `{term}` turns the words before
+    it, which the notebook shows, into the link:
+    `two tokens<!--book: {term}`token`-->` links the word "tokens".
     """
     parts = COMMENT.split(text)
     done = parts[0]
@@ -42,15 +44,22 @@ def unwrap(text):
         term = TERM.fullmatch(markup)
         if term:
             done = link_last_words(done, term[1].strip())
-        else:
+        elif markup.startswith("{index}`"):
+            if not after[:1].isalnum():
+                done = done.rstrip(" ")
             done += markup.replace("{index}`", "{hidden-index}`")
+        elif markup.startswith("{cite") and done[-1:] not in {"", " ", "\n"}:
+            done += " " + markup
+        else:
+            done += markup
         done += after
     return done
 
 
 def link_last_words(text, term):
     """Turn the last words of `text`, as many as `term` has, into its link."""
-    word = r"[^\s`*_()\[\]{}<>]+"
+    part = r"[^\s`*_()\[\]{}<>,.;:\"“”]*"
+    word = part + r"\w" + part
     words = r"\s+".join([word] * len(term.split()))
     found = re.search(rf"({words})([*_]*)\s*$", text)
     if not found:
@@ -82,7 +91,7 @@ def caption_id(text):
     return found and "-".join(found.groups()).lower()
 
 
-def hidden_index(name, rawtext, text, lineno, inliner, options=None, content=None):
+def hidden_index(name, rawtext, text, lineno, inliner, *_):
     """A role: an index entry that shows nothing, `a; b` for a sub-entry."""
     env = inliner.document.settings.env
     target = f"index-{env.new_serialno('index')}"
@@ -92,7 +101,7 @@ def hidden_index(name, rawtext, text, lineno, inliner, options=None, content=Non
 
 
 def on_source_read(app, docname, source):
-    if "<!--book:" not in source[0].replace("<!-- book:", "<!--book:"):
+    if not re.search(r"<!--\s*book:", source[0]):
         return
     notebook = str(app.env.doc2path(docname)).endswith(".ipynb")
     source[0] = (unwrap_notebook if notebook else unwrap)(source[0])
@@ -112,11 +121,14 @@ def on_doctree_read(app, doctree):
         if not block.get("nowrap"):
             block["nowrap"] = True
             block[:] = [nodes.Text(f"\\[{block.astext()}\\]")]
-    for formula in doctree.findall(nodes.math):
+    for formula in list(doctree.findall(nodes.math)):
         after = formula.next_node(descend=False, siblings=True)
-        if isinstance(after, nodes.Text) and after[:1] in CLOSING:
-            # A word joiner: no line starts with the full stop of a formula.
-            after.parent.replace(after, nodes.Text("\u2060" + after))
+        stop = isinstance(after, nodes.Text) and CLOSING.match(after)
+        if stop:  # no line may start with the full stop of a formula
+            after.parent.replace(after, nodes.Text(after[stop.end() :]))
+            together = nodes.inline(classes=["nobr"])
+            formula.parent.replace(formula, together)
+            together += [formula, nodes.Text(stop[0])]
     for strong in doctree.findall(nodes.strong):
         paragraph = strong.parent
         name = caption_id(strong.astext())
