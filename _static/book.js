@@ -43,9 +43,16 @@
   window.addEventListener("hashchange", unfold);
   document.addEventListener("DOMContentLoaded", unfold);
 
-  // Paper cannot unfold: print everything.
+  // Paper is white and cannot unfold: print in light mode, and everything.
+  const page = document.documentElement;
+  let theme;
   window.addEventListener("beforeprint", () => {
+    theme = page.dataset.theme;
+    page.dataset.theme = "light";
     for (const box of document.querySelectorAll("article details"))
       box.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    page.dataset.theme = theme;
   });
 })();

@@ -3,8 +3,11 @@
     python benchmarks/run.py               # all of benchmarks/bench_*.py
     python benchmarks/run.py wordpiece     # benchmarks/bench_wordpiece.py
 
-A benchmark prints one JSON object on its last line. It is stored in
-benchmarks/results/NAME.json beside a description of the machine.
+A benchmark prints one JSON object on its last line: `{"rows": [...]}`, where
+each row has `what`, `ours` and `reference` (numbers), their `unit`, and the
+`ratio`, above 1 where bertlib is better. It is stored in
+benchmarks/results/NAME.json beside a description of the machine, and
+benchmarks/results/table.md, which the book shows, is written from all of them.
 """
 
 import json
@@ -64,8 +67,8 @@ def run(script: Path) -> Path:
         results = json.loads(last)
     except json.JSONDecodeError:
         results = None
-    if not isinstance(results, dict):
-        raise RuntimeError(f"{script.name}: the last line is no JSON object")
+    if not isinstance(results, dict) or not results.get("rows"):
+        raise RuntimeError(f"{script.name}: the last line is no result")
 
     target = HERE / "results" / f"{script.stem.removeprefix('bench_')}.json"
     target.parent.mkdir(exist_ok=True)
@@ -81,6 +84,24 @@ def run(script: Path) -> Path:
     return target
 
 
+def table(folder: Path) -> str:
+    """All stored results as one Markdown table."""
+    lines = [
+        "| what | bertlib | reference | unit | ratio | measured on |",
+        "|---|---:|---:|---|---:|---|",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        where = "{cpu}, {cores} cores".format(**stored["machine"])
+        for row in stored["results"]["rows"]:
+            lines.append(
+                f"| {row['what']} | {row['ours']:,.4g} | "
+                f"{row['reference']:,.4g} | {row['unit']} | "
+                f"**{row['ratio']:.2f}** | {where}, {stored['date']} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
 def main(names: list[str]) -> int:
     scripts = [HERE / f"bench_{name}.py" for name in names]
     missing = [script.name for script in scripts if not script.exists()]
@@ -94,6 +115,9 @@ def main(names: list[str]) -> int:
         except RuntimeError as error:
             print(error, file=sys.stderr)
             failed += 1
+    results = HERE / "results"
+    if results.exists():
+        (results / "table.md").write_text(table(results), encoding="utf-8")
     return 1 if failed else 0
 
 

@@ -180,7 +180,7 @@ def test_bertviz_loads_local_files():
 
 def test_thebe_and_preloaded_fonts_go():
     page = (
-        '<p>a</p>\n<script>const THEBE_JS_URL = "https://unpkg.com/x"; y'
+        '<p>a</p>\n<script>const THEBE_JS_URL = "https://cdn.example/x"; y'
         '</script>\n<script async src="../_static/sphinx-thebe.js?v=1">'
         '</script><link rel="preload" as="font" type="font/woff2" href="f">'
         '<script type="text/x-thebe-config">\n{}\n</script>'

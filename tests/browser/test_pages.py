@@ -103,3 +103,18 @@ def test_opens_without_a_server(context, book):
     tab.goto(f"{root}/search.html?q=token")
     tab.wait_for_selector("#search-results li a", timeout=5000)
     tab.close()
+
+
+def test_prints_in_light_and_unfolded(chromium, book):
+    context = chromium.new_context(color_scheme="dark")
+    tab = context.new_page()
+    page = next(page for page in BUILT if page.startswith("chapters/"))
+    tab.goto(f"{book}/{page}")
+    state = """() => [document.documentElement.dataset.theme,
+      document.querySelectorAll("article details:not([open])").length]"""
+    assert tab.evaluate(state)[0] == "dark"
+    tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert tab.evaluate(state) == ["light", 0]
+    tab.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate(state)[0] == "dark"
+    context.close()
