@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['SPECIAL_TOKENS', 'MAX_WORD_LENGTH', 'CHINESE_RANGES', 'Pair', 'is_punctuation', 'is_invisible', 'normalize_character',
            'CharacterTable', 'split_words', 'merge_pair', 'split_chunks', 'count_words', 'train_wordpiece',
-           'longest_match', 'Encoding', 'Batch', 'share_room', 'Memo', 'read_vocab', 'check_tokenizer_config',
+           'longest_match', 'Memo', 'Cutter', 'Encoding', 'Batch', 'share_room', 'read_vocab', 'check_tokenizer_config',
            'BertTokenizer']
 
 # %% ../chapters/01_wordpiece.ipynb #export-imports
@@ -26,8 +26,8 @@ from torch import Tensor
 
 # %% ../chapters/01_wordpiece.ipynb #export-normalize
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-MAX_WORD_LENGTH = 100   # a longer word becomes [UNK]
-CHINESE_RANGES = (      # as in Google's tokenization.py
+MAX_WORD_LENGTH = 100  # a longer word becomes [UNK]
+CHINESE_RANGES = (  # Google's 6th starts at 0x2B820, Hugging Face's so:
     (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF),
     (0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B920, 0x2CEAF),
     (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
@@ -272,6 +272,125 @@ def longest_match(word: str, vocab: Mapping[str, int]) -> list[str]:
         start, prefix = end, "##"
     return pieces
 
+# %% ../chapters/01_wordpiece.ipynb #export-memo
+class Memo(dict[str, Any]):
+    """Remember what a function returned for a string.
+
+    Strings over 100 characters are not kept, and at `limit` entries all are
+    forgotten, so memory stays bounded (some tens of megabytes).
+    """
+
+    def __init__(self, function: Callable[[str], Any], limit: int = 100_000):
+        super().__init__()
+        self.function = function
+        self.limit = limit
+
+    def __missing__(self, text: str) -> Any:
+        value = self.function(text)
+        if len(text) <= 100:
+            if len(self) >= self.limit:
+                self.clear()
+            self[text] = value
+        return value
+
+# %% ../chapters/01_wordpiece.ipynb #export-cutter
+_SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+
+
+class Cutter:
+    """Cut texts into pieces, and remember what became of each chunk.
+
+    Attributes:
+        vocab: each piece and its number.
+        pieces: the pieces in the order of their numbers.
+        lowercase: whether capitals and accents are dropped.
+    """
+
+    def __init__(self, vocab: Mapping[str, int], lowercase: bool):
+        self.vocab = dict(vocab)
+        self.pieces = sorted(self.vocab, key=self.vocab.__getitem__)
+        self.lowercase = lowercase
+        self._word_pieces = Memo(self._cut_word)
+        self._chunk_ids = Memo(self._chunk_to_ids)
+        self._chunk_places = Memo(self._chunk_to_places)
+
+    def _cut_word(self, word: str) -> tuple[tuple[int, ...], ...]:
+        """Return the numbers of a word's pieces and their lengths."""
+        whole = word in SPECIAL_TOKENS  # cleaning leaves no such word
+        pieces = [word] if whole else longest_match(word, self.vocab)
+        numbers = tuple(self.vocab[piece] for piece in pieces)
+        if len(pieces) == 1:  # also [UNK], which stands for all of the word
+            return numbers, (len(word),)
+        inner = (len(piece) - len("##") for piece in pieces[1:])
+        return numbers, (len(pieces[0]), *inner)
+
+    def _split(self, chunk: str) -> list[str]:
+        """Split a chunk into words, special tokens kept whole."""
+        if "[" not in chunk:
+            return split_words(chunk, self.lowercase)
+        words: list[str] = []
+        for i, part in enumerate(_SPECIAL.split(chunk)):
+            special = i % 2 == 1
+            words += [part] if special else split_words(part, self.lowercase)
+        return words
+
+    def _chunk_to_ids(self, chunk: str) -> tuple[int, ...]:
+        """Return the token numbers of a chunk."""
+        return tuple([
+            number
+            for word in self._split(chunk)
+            for number in self._word_pieces[word][0]
+        ])
+
+    def _chunk_to_places(self, chunk: str) -> tuple[tuple[int, int, int], ...]:
+        """Return start, end and word number of each token of a chunk."""
+        origins: Sequence[int] = range(len(chunk))
+        if not (chunk.isascii() and chunk.isprintable()):
+            # Characters may vanish (accents) or become several (Hangul).
+            plain = _SPECIAL.sub(lambda match: "x" * len(match[0]), chunk)
+            table = _TABLES[self.lowercase]
+            origins = [
+                i for i, character in enumerate(plain)
+                for _ in table[ord(character)].replace(" ", "")
+            ]
+        places = []
+        start = 0
+        for number, word in enumerate(self._split(chunk)):
+            for length in self._word_pieces[word][1]:
+                end = start + length
+                places.append((origins[start], origins[end - 1] + 1, number))
+                start = end
+        return tuple(places)
+
+    def find_ids(self, text: str) -> list[int]:
+        """Return the numbers of the pieces of a text.
+
+        Raises:
+            TypeError: `text` is not a string.
+        """
+        if not isinstance(text, str):
+            raise TypeError(
+                f"a text must be a string, not {type(text).__name__}; "
+                "encode_batch takes several texts")
+        chunks = split_chunks(text)
+        return list(chain.from_iterable(
+            map(self._chunk_ids.__getitem__, chunks)))
+
+    def locate(
+        self, text: str
+    ) -> tuple[list[tuple[int, int]], list[int]]:
+        """Return offset and word number of each piece of a text."""
+        offsets, word_ids = [], []
+        shift = words = 0
+        for chunk in split_chunks(text):
+            number = -1
+            for start, end, number in self._chunk_places[chunk]:
+                offsets.append((start + shift, end + shift))
+                word_ids.append(number + words)
+            shift += len(chunk) + 1
+            words += number + 1
+        return offsets, word_ids
+
 # %% ../chapters/01_wordpiece.ipynb #export-encoding
 @dataclass
 class Encoding:
@@ -291,18 +410,18 @@ class Encoding:
     ids: list[int]
     type_ids: list[int]
     _kept: list[tuple[str, int]] = field(repr=False)  # texts, pieces kept
-    _tokenizer: "BertTokenizer" = field(repr=False)
+    _cutter: Cutter = field(repr=False)
 
     @cached_property
     def tokens(self) -> list[str]:
-        return [self._tokenizer.pieces[number] for number in self.ids]
+        return [self._cutter.pieces[number] for number in self.ids]
 
     @cached_property
     def _located(self) -> tuple[list[tuple[int, int]], list[int | None]]:
         offsets: list[tuple[int, int]] = [(0, 0)]
         word_ids: list[int | None] = [None]
         for text, count in self._kept:
-            places, words = self._tokenizer.locate(text)
+            places, words = self._cutter.locate(text)
             offsets += places[:count] + [(0, 0)]
             word_ids += words[:count] + [None]
         return offsets, word_ids
@@ -345,27 +464,6 @@ def share_room(first: int, second: int, room: int) -> tuple[int, int]:
     if first <= second:
         return shorter, room - shorter
     return room - shorter, shorter
-
-# %% ../chapters/01_wordpiece.ipynb #export-memo
-class Memo(dict[str, Any]):
-    """Remember what a function returned for a string.
-
-    Strings over 100 characters are not kept, and at `limit` entries all are
-    forgotten, so memory stays bounded (some tens of megabytes).
-    """
-
-    def __init__(self, function: Callable[[str], Any], limit: int = 100_000):
-        super().__init__()
-        self.function = function
-        self.limit = limit
-
-    def __missing__(self, text: str) -> Any:
-        value = self.function(text)
-        if len(text) <= 100:
-            if len(self) >= self.limit:
-                self.clear()
-            self[text] = value
-        return value
 
 # %% ../chapters/01_wordpiece.ipynb #export-files
 def read_vocab(path: Path) -> dict[str, int]:
@@ -421,10 +519,6 @@ def check_tokenizer_config(config: Mapping[str, Any]) -> bool:
     return lowercase
 
 # %% ../chapters/01_wordpiece.ipynb #export-tokenizer
-_SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
-_Places = tuple[tuple[int, int, int], ...]
-
-
 class BertTokenizer:
     """Text to token numbers and back, as the published BERT models do it.
 
@@ -457,91 +551,13 @@ class BertTokenizer:
                 raise ValueError(
                     f"vocab, piece {number}: {piece!r} is blank or has "
                     "white space around it")
-        self.vocab = dict(vocab)
+        self._cutter = Cutter(vocab, lowercase)
+        self.vocab = self._cutter.vocab
+        self.pieces = self._cutter.pieces
         self.lowercase = lowercase
-        self.pieces = sorted(self.vocab, key=self.vocab.__getitem__)
-        self._word_pieces = Memo(self._find_pieces)
-        self._chunk_ids = Memo(self._find_ids)
-        self._chunk_places = Memo(self._find_places)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.vocab, self.lowercase)  # without the memos
-
-    # --- one word, one chunk ---
-
-    def _find_pieces(self, word: str) -> tuple[tuple[int, ...], ...]:
-        """Return the numbers of a word's pieces and their lengths."""
-        whole = word in SPECIAL_TOKENS  # cleaning leaves no such word
-        pieces = [word] if whole else longest_match(word, self.vocab)
-        numbers = tuple(self.vocab[piece] for piece in pieces)
-        if len(pieces) == 1:  # also [UNK], which stands for all of the word
-            return numbers, (len(word),)
-        inner = (len(piece) - len("##") for piece in pieces[1:])
-        return numbers, (len(pieces[0]), *inner)
-
-    def _split(self, chunk: str) -> list[str]:
-        """Split a chunk into words, special tokens kept whole."""
-        if "[" not in chunk:
-            return split_words(chunk, self.lowercase)
-        words: list[str] = []
-        for i, part in enumerate(_SPECIAL.split(chunk)):
-            special = i % 2 == 1
-            words += [part] if special else split_words(part, self.lowercase)
-        return words
-
-    def _find_ids(self, chunk: str) -> tuple[int, ...]:
-        """Return the token numbers of a chunk."""
-        return tuple([
-            number
-            for word in self._split(chunk)
-            for number in self._word_pieces[word][0]
-        ])
-
-    def _find_places(self, chunk: str) -> _Places:
-        """Return start, end and word number of each token of a chunk."""
-        origins: Sequence[int] = range(len(chunk))
-        if not (chunk.isascii() and chunk.isprintable()):
-            # Characters may vanish (accents) or become several (Hangul).
-            plain = _SPECIAL.sub(lambda match: "x" * len(match[0]), chunk)
-            table = _TABLES[self.lowercase]
-            origins = [
-                i for i, character in enumerate(plain)
-                for _ in table[ord(character)].replace(" ", "")
-            ]
-        places = []
-        start = 0
-        for number, word in enumerate(self._split(chunk)):
-            for length in self._word_pieces[word][1]:
-                end = start + length
-                places.append((origins[start], origins[end - 1] + 1, number))
-                start = end
-        return tuple(places)
-
-    # --- whole texts ---
-
-    def _text_ids(self, text: str) -> list[int]:
-        if not isinstance(text, str):
-            raise TypeError(
-                f"a text must be a string, not {type(text).__name__}; "
-                "encode_batch takes several texts")
-        chunks = split_chunks(text)
-        return list(chain.from_iterable(
-            map(self._chunk_ids.__getitem__, chunks)))
-
-    def locate(
-        self, text: str
-    ) -> tuple[list[tuple[int, int]], list[int]]:
-        """Return offset and word number of each piece of a text."""
-        offsets, word_ids = [], []
-        shift = words = 0
-        for chunk in split_chunks(text):
-            number = -1
-            for start, end, number in self._chunk_places[chunk]:
-                offsets.append((start + shift, end + shift))
-                word_ids.append(number + words)
-            shift += len(chunk) + 1
-            words += number + 1
-        return offsets, word_ids
+        return type(self), (self.vocab, self.lowercase)  # no memory
 
     def tokenize(self, text: str) -> list[str]:
         """Return the pieces of a text, without special tokens around it.
@@ -549,7 +565,7 @@ class BertTokenizer:
         Raises:
             TypeError: `text` is not a string.
         """
-        return [self.pieces[number] for number in self._text_ids(text)]
+        return [self.pieces[number] for number in self._cutter.find_ids(text)]
 
     def encode(
         self,
@@ -571,7 +587,7 @@ class BertTokenizer:
                 leaves nothing of one text of a pair.
         """
         texts = [text] if pair is None else [text, pair]
-        found = [self._text_ids(t) for t in texts]
+        found = [self._cutter.find_ids(t) for t in texts]
         if max_length is not None:
             found = self._truncate(found, max_length)
         ids, type_ids = [self.vocab["[CLS]"]], [0]
@@ -579,7 +595,7 @@ class BertTokenizer:
             ids += piece_ids + [self.vocab["[SEP]"]]
             type_ids += [number] * (len(piece_ids) + 1)
         kept = [(t, len(f)) for t, f in zip(texts, found, strict=True)]
-        return Encoding(ids, type_ids, kept, self)
+        return Encoding(ids, type_ids, kept, self._cutter)
 
     def _truncate(
         self, found: list[list[int]], max_length: int
