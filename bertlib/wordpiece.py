@@ -660,7 +660,9 @@ class BertTokenizer:
         )
 
     def decode(
-        self, ids: Iterable[int], skip_special_tokens: bool = True
+        self,
+        ids: Iterable[int] | Int64[Tensor, "seq"],
+        skip_special_tokens: bool = True,
     ) -> str:
         """Join pieces to a text; capitals, accents and spacing are lost.
 

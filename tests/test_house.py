@@ -303,6 +303,22 @@ def test_every_rule_is_shown_to_fail() -> None:
     assert tested == {rule.__name__ for rule in RULES}
 
 
+def test_refreshers_have_a_letter_in_their_numbers(
+    root: Path, notebook: NotebookNode
+) -> None:
+    stored = serialise(normalise(notebook)).replace("3.1", "A1.1")
+    stored = stored.replace("Exercise 3.2", "Exercise A1.2")
+    path = root / "chapters" / "a1_doubles.ipynb"
+    path.write_text(stored, encoding="utf-8")
+    assert check(Chapter(path, root)) == []
+    path.write_text(stored.replace("**Figure A1.1.**", "**Figure A1.2.**"))
+    assert any("numbered ['A1.2']" in x for x in check(Chapter(path, root)))
+    path.write_text(stored.replace("Exercise A1.2", "Exercise A1.3"))
+    assert any("exercises are" in x for x in check(Chapter(path, root)))
+    path.write_text(stored.replace("by (A1.1)", "by (A1.4)"))
+    assert any("no equation (A1.4)" in x for x in check(Chapter(path, root)))
+
+
 def test_second_id_is_found(root: Path, notebook: NotebookNode) -> None:
     problems(root, notebook)  # stores the chapter
     path = root / "chapters" / "03_doubles.ipynb"

@@ -48,16 +48,17 @@ BIB_ENTRY = re.compile(r"^\s*@\w+\s*\{\s*([^,\s]+)\s*,", re.MULTILINE)
 LINK = re.compile(r"(!?)\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
 HTML_LINK = re.compile(r"<(img|a)\b[^>]*?\b(?:src|href)=[\"']([^\"']+)[\"']")
 TAG = re.compile(r"\\tag\{([^}]*)\}")
-REFERENCE = re.compile(r"(?<![\w)\]])\((\d{1,2}\.\d{1,2})\)")
-EQUATION_BEFORE = re.compile(r"[Ee]quations?\s+\((\d{1,2}\.\d{1,2})\)")
+NUMBER = r"(?:\d{1,2}|[A-Z]\d)\.\d{1,2}"  # 3.1, or A1.2 in a refresher
+REFERENCE = re.compile(rf"(?<![\w)\]])\(({NUMBER})\)")
+EQUATION_BEFORE = re.compile(rf"[Ee]quations?\s+\(({NUMBER})\)")
 CHAPTER_AFTER = re.compile(
-    r"\((\d{1,2}\.\d{1,2})\)\s+(?:of|in|from)\s+\[?chapter"
+    rf"\(({NUMBER})\)\s+(?:of|in|from)\s+\[?(?:chapter|refresher)"
 )
-CAPTION = re.compile(r"\*\*Figure (\d+\.\d+)\.\*\*")
-FIGURE = re.compile(r"\bFigures? (\d+\.\d+)\b")
+CAPTION = re.compile(rf"\*\*Figure ({NUMBER})\.\*\*")
+FIGURE = re.compile(rf"\bFigures? ({NUMBER})\b")
 STAR_IMPORT = re.compile(r"^\s*from\s+\S+\s+import\s+\*", re.MULTILINE)
 EXERCISE = re.compile(
-    r"### Exercise (\d+\.\d+) ★{1,3}(?: \((\d+) points?\))? \S"
+    rf"### Exercise ({NUMBER}) ★{{1,3}}(?: \((\d+) points?\))? \S"
 )
 EXERCISE_TAGS = {"starter", "solution", "check"}
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -89,8 +90,8 @@ class Chapter:
 
     @property
     def number(self) -> str:
-        """The chapter's number as the text writes it: 3 for 03_positions."""
-        return self.path.name.split("_")[0].lstrip("0") or "0"
+        """As the text writes it: 3 for 03_positions, A1 for a1_pytorch."""
+        return self.path.name.split("_")[0].lstrip("0").upper() or "0"
 
     @property
     def code(self) -> list[NotebookNode]:
@@ -114,7 +115,7 @@ class Chapter:
         number = reference.split(".")[0]
         if number == self.number:
             return self
-        paths = self.path.parent.glob(f"{number.zfill(2)}_*.ipynb")
+        paths = self.path.parent.glob(f"{number.lower().zfill(2)}_*.ipynb")
         return next((Chapter(path, self.root) for path in paths), None)
 
     def exercises(self) -> list[Exercise]:
