@@ -4,7 +4,8 @@
 
   // A box that scrolls sideways can be reached with the keyboard.
   const boxes =
-    "pre, .output, .pst-scrollable-table-container, .math, .sig, dl.py";
+    "pre, .output, .pst-scrollable-table-container, .math, mjx-container, " +
+    ".sig, dl.py";
   function reachable() {
     for (const box of document.querySelectorAll(boxes)) {
       const style = getComputedStyle(box);

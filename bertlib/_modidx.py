@@ -72,6 +72,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'bertlib.wordpiece.Memo': ('wordpiece.html#memo', 'bertlib/wordpiece.py'),
                                    'bertlib.wordpiece.Memo.__init__': ('wordpiece.html#memo.__init__', 'bertlib/wordpiece.py'),
                                    'bertlib.wordpiece.Memo.__missing__': ('wordpiece.html#memo.__missing__', 'bertlib/wordpiece.py'),
+                                   'bertlib.wordpiece._shared': ('wordpiece.html#_shared', 'bertlib/wordpiece.py'),
                                    'bertlib.wordpiece.check_tokenizer_config': ( 'wordpiece.html#check_tokenizer_config',
                                                                                  'bertlib/wordpiece.py'),
                                    'bertlib.wordpiece.count_words': ('wordpiece.html#count_words', 'bertlib/wordpiece.py'),

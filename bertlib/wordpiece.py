@@ -14,7 +14,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -295,6 +295,16 @@ class Memo(dict[str, Any]):
 
 # %% ../chapters/01_wordpiece.ipynb #export-cutter
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+_Places = tuple[tuple[int, int, int], ...]
+
+
+@lru_cache(maxsize=100_000)
+def _shared(places: _Places) -> _Places:
+    """Return one object for all equal places, since most chunks look alike.
+
+    The few objects stay in the processor's cache.
+    """
+    return places
 
 
 class Cutter:
@@ -318,10 +328,10 @@ class Cutter:
         """Return the numbers of a word's pieces and their lengths."""
         whole = word in SPECIAL_TOKENS  # cleaning leaves no such word
         pieces = [word] if whole else longest_match(word, self.vocab)
-        numbers = tuple(self.vocab[piece] for piece in pieces)
         if len(pieces) == 1:  # also [UNK], which stands for all of the word
-            return numbers, (len(word),)
-        inner = (len(piece) - len("##") for piece in pieces[1:])
+            return (self.vocab[pieces[0]],), (len(word),)
+        numbers = tuple([self.vocab[piece] for piece in pieces])
+        inner = [len(piece) - len("##") for piece in pieces[1:]]
         return numbers, (len(pieces[0]), *inner)
 
     def _split(self, chunk: str) -> list[str]:
@@ -342,7 +352,7 @@ class Cutter:
             for number in self._word_pieces[word][0]
         ])
 
-    def _chunk_to_places(self, chunk: str) -> tuple[tuple[int, int, int], ...]:
+    def _chunk_to_places(self, chunk: str) -> _Places:
         """Return start, end and word number of each token of a chunk."""
         origins: Sequence[int] = range(len(chunk))
         if not (chunk.isascii() and chunk.isprintable()):
@@ -360,7 +370,7 @@ class Cutter:
                 end = start + length
                 places.append((origins[start], origins[end - 1] + 1, number))
                 start = end
-        return tuple(places)
+        return _shared(tuple(places))
 
     def find_ids(self, text: str) -> list[int]:
         """Return the numbers of the pieces of a text.
