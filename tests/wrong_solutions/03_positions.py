@@ -168,6 +168,17 @@ def shift(vectors, k):
 """,
     ],
     "ch03-ex3-check": [
+        # nothing repaired
+        """
+def repaired_positions(length, dim):
+    position = torch.arange(length, dtype=torch.float64)[:, None]
+    column = torch.arange(dim, dtype=torch.float64)
+    angle = position / 10000 ** (column / (2 * dim))
+    table = torch.zeros(length, dim, dtype=torch.float64)
+    table[:, 0::2] = angle[:, 0::2].sin()
+    table[:, 1::2] = angle[:, 1::2].cos()
+    return table.float()
+""",
         # only the pairs repaired
         """
 def repaired_positions(length, dim):
