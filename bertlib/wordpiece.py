@@ -432,8 +432,11 @@ class Encoding:
         word_ids: list[int | None] = [None]
         for text, count in self._kept:
             places, words = self._cutter.locate(text)
-            offsets += places[:count] + [(0, 0)]
-            word_ids += words[:count] + [None]
+            del places[count:], words[count:]  # what was truncated
+            offsets += places
+            offsets.append((0, 0))
+            word_ids += words
+            word_ids.append(None)
         return offsets, word_ids
 
     @property

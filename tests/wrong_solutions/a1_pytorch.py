@@ -242,5 +242,31 @@ class Stack(nn.Module):
             x = torch.tanh(layer(x))
         return self.last(x)
 """,
+        # nothing written yet
+        """
+class Stack(nn.Module):
+    def __init__(self, size, layers):
+        super().__init__()
+        ...
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return self.last(x)
+""",
+        # no __init__ at all
+        """
+class Stack(nn.Module):
+    ...
+""",
+        # no forward
+        """
+class Stack(nn.Module):
+    def __init__(self, size, layers):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Linear(size, size) for _ in range(layers))
+        self.last = nn.Linear(size, 1)
+""",
     ],
 }

@@ -193,5 +193,19 @@ import numpy as np
 def error_of_difference(a, b):
     return 1.96 * np.std(a - b, ddof=1) / np.sqrt(len(a))
 """,
+        # the covariance four times
+        """
+import numpy as np
+def error_of_difference(a, b):
+    c = np.cov(a, b)
+    return np.sqrt(abs(c[0, 0] + c[1, 1] - 4 * c[0, 1]) / len(a))
+""",
+        # the correlation in place of the covariance
+        """
+import numpy as np
+def error_of_difference(a, b):
+    r = np.corrcoef(a, b)[0, 1]
+    return np.sqrt(abs(a.var() + b.var() - 2 * r) / len(a))
+""",
     ],
 }
