@@ -2,8 +2,8 @@
 
 The same weights and inputs, without and with padding. Both models run in
 every round, and take turns in going first, so that whatever else the machine
-does meets both. `ratio` is the median over the rounds of Hugging Face's time
-divided by bertlib's: above 1, bertlib is faster.
+does meets both. `ratio` is Hugging Face's median time divided by bertlib's:
+above 1, bertlib is faster.
 """
 
 import json
@@ -46,8 +46,8 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(ours, theirs, batch: int, seq: int, padded: bool) -> dict:
-    """Median milliseconds of both, and the median ratio."""
+def measure(name: str, ours, theirs, batch: int, seq: int, padded: bool):
+    """One row: median milliseconds of both, and their ratio."""
     ids = torch.randint(1, ours.config.vocab_size, (batch, seq))
     mask = torch.ones_like(ids)
     if padded:
@@ -62,20 +62,17 @@ def measure(ours, theirs, batch: int, seq: int, padded: bool) -> dict:
     times = {name: [] for name in runs}
     order = list(runs)
     for _ in range(ROUNDS):
-        for name in order:
-            times[name].append(seconds(runs[name]))
+        for run_name in order:
+            times[run_name].append(seconds(runs[run_name]))
         order.reverse()
-    pairs = zip(times["hugging_face"], times["bertlib"], strict=True)
-    ratio = statistics.median(theirs / ours for theirs, ours in pairs)
+    medians = {k: 1e3 * statistics.median(v) for k, v in times.items()}
     return {
-        "batch": batch,
-        "seq": seq,
-        "padded": padded,
-        **{
-            f"{name}_ms": round(1e3 * statistics.median(values), 2)
-            for name, values in times.items()
-        },
-        "ratio": round(ratio, 3),
+        "what": f"inference, {name}, batch {batch} × {seq}"
+        + (", padded" if padded else ""),
+        "ours": medians["bertlib"],
+        "reference": medians["hugging_face"],
+        "unit": "ms",
+        "ratio": medians["hugging_face"] / medians["bertlib"],
     }
 
 
@@ -83,17 +80,16 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.manual_seed(0)
-    results = {"threads": torch.get_num_threads(), "models": {}}
+    rows = []
     for name, config in CONFIGS.items():
         ours, theirs = models(config)
-        rows = results["models"][name] = []
         for batch, seq in SHAPES:
             for padded in (False, True):
                 with torch.inference_mode():
-                    row = measure(ours, theirs, batch, seq, padded)
+                    row = measure(name, ours, theirs, batch, seq, padded)
                 rows.append(row)
-                print(name, row, flush=True)
-    print(json.dumps(results))
+                print(f"{row['what']}: {row['ratio']:.2f}", flush=True)
+    print(json.dumps({"rows": rows}))
 
 
 if __name__ == "__main__":
