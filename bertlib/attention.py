@@ -61,8 +61,8 @@ def scaled_dot_product_attention(
 
     Returns:
         The output (…, queries, value_dim) and the weights (…, queries,
-        keys), whose rows sum to 1. A query that may look nowhere gets the
-        mean of all values.
+        keys), whose rows sum to 1. With a boolean mask, a query that may
+        look nowhere gets the mean of all values.
 
     Raises:
         ValueError: the shapes do not fit, or the mask holds integers.
@@ -77,8 +77,8 @@ def scaled_dot_product_attention(
     scores = query @ key.transpose(-2, -1)  # (…, queries, keys)
     scores = scores * query.shape[-1] ** -0.5
     if mask is not None and mask.dtype == torch.bool:
-        # Subtle: the smallest number, not -inf, which would turn a row with
-        # nothing to look at into 0/0.
+        # Subtle: the smallest number, not -inf. In a row with nothing to
+        # look at, softmax would compute inf - inf, which is nan.
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     elif mask is not None:
         scores = scores + mask
@@ -100,7 +100,9 @@ def additive_mask(
 
     Returns:
         (batch, 1, 1, seq), the same for every head and every query: 0 for
-        a token and the type's smallest number for padding.
+        a token and the type's smallest number for padding. In float32 the
+        scores of a text of padding alone are lost in rounding, so it gets
+        the mean of all values. In float16 scores of 16 or more are not lost.
 
     Raises:
         ValueError: another shape, or (on a CPU) values besides 0 and 1.

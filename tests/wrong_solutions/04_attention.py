@@ -182,6 +182,39 @@ def attention_in_blocks(q, K, V, size):
     a = np.exp(s - s.max())
     return a @ V / a.sum()
 """,
+        # all scores at once, by a method that no block is read with
+        """
+import numpy as np
+def attention_in_blocks(q, K, V, size):
+    s = K.dot(q) / np.sqrt(len(q))
+    a = np.exp(s - s.max())
+    return a.dot(V) / a.sum()
+""",
+        # reads one key at a time, and holds all scores
+        """
+import numpy as np
+def attention_in_blocks(q, K, V, size):
+    s = np.array([k @ q for k in K]) / np.sqrt(len(q))
+    a = np.exp(s - s.max())
+    return sum(w * v for w, v in zip(a, V)) / a.sum()
+""",
+        # reads in blocks, and holds all scores
+        """
+import numpy as np
+def attention_in_blocks(q, K, V, size):
+    starts = range(0, len(K), size)
+    s = np.concatenate([K[i:i + size] @ q for i in starts]) / np.sqrt(len(q))
+    a = np.exp(s - s.max()) / np.exp(s - s.max()).sum()
+    return sum(a[i:i + size] @ V[i:i + size] for i in starts)
+""",
+        # a copy of all keys
+        """
+import numpy as np
+def attention_in_blocks(q, K, V, size):
+    s = np.einsum("md,d->m", np.array(K), q) / np.sqrt(len(q))
+    a = np.exp(s - s.max())
+    return np.einsum("m,mv->v", a, np.array(V)) / a.sum()
+""",
     ],
     "ch04-ex3-check": [
         # both bugs
