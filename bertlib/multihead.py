@@ -104,10 +104,15 @@ class MultiHeadAttention(nn.Module):
         """
         heads = self.num_attention_heads
         _check_inputs(hidden_states, mask, self.hidden_size, heads)
-        qkv = self.qkv(hidden_states)  # (batch, seq, 3 · hidden)
-        qkv = qkv.unflatten(-1, (3, heads, -1))  # (batch, seq, 3, heads, dim)
-        qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, batch, heads, seq, dim)
-        query, key, value = qkv.unbind(0)
+        # Three products with thirds of one matrix: each result is compact,
+        # which on a CPU is faster for wide models than one wide product.
+        thirds = zip(self.qkv.weight.chunk(3), self.qkv.bias.chunk(3))
+        query, key, value = (
+            F.linear(hidden_states, weight, bias)  # (batch, seq, hidden)
+            .unflatten(-1, (heads, -1))
+            .transpose(1, 2)  # (batch, heads, seq, dim)
+            for weight, bias in thirds
+        )
         dropout = self.dropout if self.training else 0.0
         if output_attentions:
             context, weights = scaled_dot_product_attention(

@@ -57,6 +57,30 @@ def dropout(x, p, training, rng):
         x /= 1 - p
     return x
 """,
+        # the mask alone, without x
+        """
+def dropout(x, p, training, rng):
+    if not training:
+        return x
+    return (rng.random(x.shape) >= p) / (1 - p)
+""",
+        # scaled for p = 0.2, whatever p is
+        """
+def dropout(x, p, training, rng):
+    if not training:
+        return x
+    return x * (rng.random(x.shape) >= p) / 0.8
+""",
+        # always exactly the share p: not independent
+        """
+import numpy as np
+def dropout(x, p, training, rng):
+    if not training:
+        return x
+    kept = np.ones(x.size)
+    kept[rng.permutation(x.size)[:int(p * x.size)]] = 0
+    return x * kept.reshape(x.shape) / (1 - p)
+""",
         # its own random numbers
         """
 import numpy as np

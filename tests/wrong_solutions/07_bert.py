@@ -58,6 +58,14 @@ def embed(ids, types, word, token_type, position):
     ids, types = ids[:, :len(position)], types[:, :len(position)]
     return word[ids] + token_type[types] + position[:ids.shape[1]]
 """,
+        # one position is never used
+        """
+def embed(ids, types, word, token_type, position):
+    seq = ids.shape[1]
+    if seq >= len(position):
+        raise ValueError
+    return word[ids] + token_type[types] + position[:seq]
+""",
     ],
     "ch07-ex2-check": [
         COUNT.format(**{**RIGHT, **change})
@@ -70,6 +78,9 @@ def embed(ids, types, word, token_type, position):
             {"pooler": "0"},
             {"heads": "linear(H, H) + norm + linear(H, 2)"},  # no bias
             {"heads": "linear(H, H) + norm + linear(H, V) + linear(H, 2)"},
+            # takes I for 4 H
+            {"layer": RIGHT["layer"].replace("I", "4 * H")},
+            {"embeddings": "(V + I + 2) * H + norm"},  # 512 by chance
         )
     ],
     "ch07-ex3-check": [

@@ -113,6 +113,15 @@ def mean_vector(hidden_states, attention_mask):
     kept = attention_mask.bool()[..., None]
     return hidden_states.masked_fill(~kept, 0.0).sum(1)
 """,
+        # takes it for granted that padding stands on the right
+        """
+import torch
+def mean_vector(hidden_states, attention_mask):
+    lengths = attention_mask.sum(1).tolist()
+    return torch.stack(
+        [row[:n].mean(0) for row, n in zip(hidden_states, lengths)]
+    )
+""",
     ],
     "ch08-ex3-check": [
         # the bug
