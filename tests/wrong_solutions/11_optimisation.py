@@ -152,6 +152,26 @@ def google_step(theta, gradient, m, v, learning_rate):
         changed(TRAIN, LOOP, ""),
         # no clipping
         changed(TRAIN, CLIP, ""),
+        # clips each tensor by itself
+        changed(
+            TRAIN,
+            CLIP,
+            "        for p in model.parameters():\n"
+            "            torch.nn.utils.clip_grad_norm_([p], 1.0)\n",
+        ),
+        # clips number by number
+        changed(TRAIN, "clip_grad_norm_", "clip_grad_value_"),
+        # clips to another norm
+        changed(TRAIN, "parameters(), 1.0", "parameters(), 10.0"),
+        changed(TRAIN, "parameters(), 1.0", "parameters(), 0.5"),
+        # makes short gradients longer
+        changed(
+            TRAIN,
+            CLIP,
+            "        norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()\n"
+            "        for p in model.parameters():\n"
+            "            p.grad /= norm + 1e-12\n",
+        ),
         # clips after the step
         changed(
             TRAIN,
