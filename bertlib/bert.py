@@ -13,7 +13,13 @@ from torch import Tensor, nn
 
 from .attention import additive_mask
 from .embeddings import Embedding
-from .encoder import ACTIVATIONS, Encoder, LayerNorm, initialise
+from bertlib.encoder import (
+    ACTIVATIONS,
+    Dropout,
+    Encoder,
+    LayerNorm,
+    initialise,
+)
 
 # %% ../chapters/07_bert.ipynb #export-checks
 _SIZES = (
@@ -178,7 +184,7 @@ class BertEmbeddings(nn.Module):
         self.position = Embedding(config.max_position_embeddings, size)
         self.token_type = Embedding(config.type_vocab_size, size)
         self.norm = LayerNorm(size, config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(
         self,

@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['Document', 'RatedSentence', 'Blank', 'data_folder', 'state_of_the_union', 'movie_review_sentences', 'minilm_folder',
-           'twenty_blanks', 'split_documents', 'split_sentences', 'BigramModel']
+           'twenty_blanks', 'is_held_out', 'split_documents', 'split_sentences', 'BigramModel']
 
 # %% ../chapters/00_text.ipynb #export-imports
 import csv
@@ -197,6 +197,11 @@ def twenty_blanks() -> list[Blank]:
     ]
 
 # %% ../chapters/00_text.ipynb #export-split
+def is_held_out(position: int) -> bool:
+    """Say if the document at this position is never trained on."""
+    return position % 10 == 9
+
+
 def split_documents(
     documents: list[Document],
 ) -> tuple[list[Document], list[Document]]:
@@ -205,8 +210,8 @@ def split_documents(
     Held out are those at positions 9, 19, 29, …, the same everywhere in
     the book.
     """
-    train = [d for i, d in enumerate(documents) if i % 10 != 9]
-    held_out = [d for i, d in enumerate(documents) if i % 10 == 9]
+    train = [d for i, d in enumerate(documents) if not is_held_out(i)]
+    held_out = [d for i, d in enumerate(documents) if is_held_out(i)]
     return train, held_out
 
 # %% ../chapters/00_text.ipynb #export-sentences
@@ -291,3 +296,13 @@ class BigramModel:
         return (seen + kinds * self.unigram[right]) / (
             self._after[left] + kinds
         )
+
+    def best_right(self) -> Int[np.ndarray, "vocab_size"]:
+        """Return the most probable right neighbour of each token."""
+        best = np.full(self.vocab_size, self.unigram.argmax())
+        left, right = np.divmod(self._pairs, self.vocab_size)
+        gain = self.probability(left, right)
+        order = np.argsort(gain, kind="stable")   # the best of each comes last
+        order = order[gain[order] > self.probability(left, best[left])[order]]
+        best[left[order]] = right[order]
+        return best

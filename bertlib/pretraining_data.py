@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Int, Int64
 from torch import Tensor
 
+from .checkpoint import replacing
 from .corpora import Document, split_sentences
 from .wordpiece import BertTokenizer
 
@@ -214,9 +215,8 @@ def write_shards(
         "fingerprint": vocab_fingerprint(tokenizer),
         "shards": [{"name": s.name, **s.counts} for s in shards],
     }
-    partial = folder / "shards.json.partial"
-    partial.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / "shards.json")
+    with replacing(folder / "shards.json") as half:
+        half.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
     result = TokenShards(folder)
     if progress:
         print(

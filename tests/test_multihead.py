@@ -1,11 +1,13 @@
 """Several heads: against torch's module, and both paths against each other."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from bertlib.attention import additive_mask, scaled_dot_product_attention
-from bertlib.multihead import MultiHeadAttention
+from bertlib.multihead import MultiHeadAttention, dropout
 
 SIZES = [(8, 1), (12, 3), (6, 6), (64, 4)]
 
@@ -137,3 +139,46 @@ def test_compiles_whole() -> None:
     mask = additive_mask(padded(2, 5))
     compiled = torch.compile(layer, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x, mask)[0], layer(x, mask)[0])
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dropout_drops_the_share_and_keeps_the_mean(p, dtype) -> None:
+    torch.manual_seed(0)
+    numbers = torch.full((401, 997), 3.0, dtype=dtype, requires_grad=True)
+    dropped = dropout(numbers, p)
+    is_kept = dropped != 0
+    count = numbers.numel()
+    share = 1 - is_kept.double().mean().item()
+    assert abs(share - p) < 5 * math.sqrt(p * (1 - p) / count)
+    factor = 1 / (1 - round(p * 2**16) / 2**16)
+    torch.testing.assert_close(
+        dropped[is_kept], torch.full_like(dropped[is_kept], 3 * factor)
+    )
+    dropped.sum().backward()
+    torch.testing.assert_close(numbers.grad, is_kept.to(dtype) * factor)
+    rows = 1 - is_kept.double().mean(1)  # entries fall independently
+    expected = math.sqrt(p * (1 - p) / numbers.shape[1])
+    assert 0.85 < rows.std().item() / expected < 1.15
+    # neighbours share 64 bits, and must not share their fate
+    first, second = is_kept[:, :-1].double(), is_kept[:, 1:].double()
+    together = (first * second).mean().item()
+    assert abs(together - (1 - p) ** 2) < 5 * 0.5 / math.sqrt(count)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 5), (0, 4)])
+def test_dropout_of_any_shape_follows_the_seed(shape) -> None:
+    numbers = torch.ones(shape)
+    torch.manual_seed(3)
+    first = dropout(numbers, 0.5)
+    torch.manual_seed(3)
+    assert first.shape == numbers.shape
+    assert torch.equal(first, dropout(numbers, 0.5))
+
+
+def test_dropout_of_nothing_and_of_all() -> None:
+    numbers = torch.randn(50, 4)
+    assert torch.equal(dropout(numbers, 0.0), numbers)
+    assert not dropout(numbers, 1.0).any()
+    tiny = dropout(torch.ones(2**20, dtype=torch.bfloat16), 0.1)
+    assert abs((tiny == 0).double().mean().item() - 0.1) < 2e-3

@@ -27,6 +27,8 @@ from bertlib.pretraining import (
     Evaluation,
     Settings,
     Stopped,
+    _settings_from,
+    _start_positions_from_sinusoids,
     accumulate_gradients,
     choose_device,
     choose_dtype,
@@ -36,8 +38,6 @@ from bertlib.pretraining import (
     main,
     pretrain,
     save_state,
-    settings_from,
-    start_positions_from_sinusoids,
 )
 from bertlib.pretraining_data import PretrainingBatch, TokenShards
 from bertlib.wordpiece import BertTokenizer
@@ -132,7 +132,7 @@ def test_dtype(requested, device, capability, gain, chosen):
 
 
 def test_the_gain_of_bfloat16_is_a_ratio_of_times():
-    assert 0 < pretraining.bfloat16_gain(size=16, rounds=1) < math.inf
+    assert 0 < pretraining._measure_bfloat16(size=16, rounds=1) < math.inf
 
 
 @pytest.mark.unhooked
@@ -174,12 +174,12 @@ def test_a_device_that_is_not_there():
 def test_settings_come_from_a_file_and_flags_go_first(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text("steps = 7\nseed = 3\n[model]\nhidden_size = 64\n")
-    found = settings_from({"config": str(path), "seed": 4})
+    found = _settings_from({"config": str(path), "seed": 4})
     assert (found.steps, found.seed) == (7, 4)
     assert found.model == {"hidden_size": 64}
     path.write_text("stepps = 7\n")
     with pytest.raises(ValueError, match="unknown setting stepps"):
-        settings_from({"config": str(path)})
+        _settings_from({"config": str(path)})
     for line, message in (
         ('steps = "many"', "steps must be int, not 'many'"),
         ("steps = 1.5", "steps must be int"),
@@ -194,7 +194,7 @@ def test_settings_come_from_a_file_and_flags_go_first(tmp_path):
     ):
         path.write_text(line + "\n")
         with pytest.raises(ValueError, match=message):
-            settings_from({"config": str(path)})
+            _settings_from({"config": str(path)})
 
 
 # --- one large batch, in parts
@@ -310,7 +310,7 @@ def test_the_log_has_a_line_for_each_interval(settings, tmp_path):
     pretrain(tmp_path, settings())
     lines = rows(tmp_path)
     assert list(lines[0]) == [
-        c for c in pretraining.LOG_COLUMNS if c != "seconds"
+        c for c in pretraining._LOG_COLUMNS if c != "seconds"
     ]
     assert [int(line["step"]) for line in lines] == [3, 6, 9, 10]
     measured = [bool(line["held_out_mlm_loss"]) for line in lines]
@@ -371,7 +371,7 @@ def test_models_are_kept_on_the_way(settings, tmp_path):
 def test_positions_start_from_sinusoids():
     config = BertConfig(vocab_size=50, **MODEL)
     model = BertForPreTraining(config)
-    start_positions_from_sinusoids(model, amplitude=0.05)
+    _start_positions_from_sinusoids(model, amplitude=0.05)
     table = model.bert.embeddings.position.weight
     assert torch.allclose(table, 0.05 * sinusoidal_positions(32, 16))
     assert table.requires_grad
