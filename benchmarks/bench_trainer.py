@@ -6,15 +6,17 @@
 Same text, vocabulary, shape (2 × 128), rows of 64 tokens, number type, rate,
 warm-up and decay; no dropout; three seeds. bertlib starts from nothing: its
 time includes learning the vocabulary. The Trainer gets that vocabulary for
-nothing, its own collator and AdamW, and as many steps as fit into the time
-(timed before). Both are measured on the same held-out masks; for the Trainer
-with the watch stopped, for bertlib with the watch running. On Linux the
-Trainer, too, runs with a C library that keeps freed memory.
+nothing, its own collator and AdamW; its rate follows the clock, like ours.
+Both are measured on the same held-out masks; for the Trainer with the watch
+stopped, for bertlib with the watch running. On Linux the Trainer, too, runs
+with a C library that keeps freed memory. Finished runs are kept in
+data/cache/trainer, so a broken-off command goes on.
 """
 
 import csv
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,15 +24,21 @@ import tempfile
 import time
 from pathlib import Path
 
+from bertlib.checkpoint import replacing
+from bertlib.corpora import data_folder
+
 MINUTES = float(os.environ.get("MINUTES", "10"))
 SEEDS = range(int(os.environ.get("SEEDS", "3")))
 TARGET = 5.5
 SEQ_LEN = 64
 RATE, WARMUP = 2e-3, 0.3
+TOTAL = 60 * MINUTES  # seconds
 
 
 def ours(folder: Path, seed: int) -> list[dict]:
     """Seconds, loss and accuracy from the log of a run."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     config = folder.parent / "config.toml"
     config.write_text(
         f"seq_len = {SEQ_LEN}\nlearning_rate = {RATE}\nwarmup = {WARMUP}\n"
@@ -78,6 +86,7 @@ def theirs(folder: str, seed: str) -> None:
         TrainingArguments,
     )
 
+    from bertlib.optimisation import warmup_linear
     from bertlib.pretraining import held_out_batches, keep_freed_memory
     from bertlib.pretraining_data import TokenShards
     from bertlib.wordpiece import BertTokenizer
@@ -135,72 +144,86 @@ def theirs(folder: str, seed: str) -> None:
         model.train()
         return loss / count, right / count
 
-    def arguments(steps: int, place: str) -> TrainingArguments:
-        return TrainingArguments(
-            place,
-            max_steps=steps,
-            per_device_train_batch_size=32,
-            learning_rate=RATE,
-            warmup_steps=int(WARMUP * steps),
-            lr_scheduler_type="linear",
-            weight_decay=0.01,
-            adam_beta2=0.98,
-            max_grad_norm=1.0,
-            bf16=True,
-            use_cpu=True,
-            seed=int(seed),
-            save_strategy="no",
-            logging_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-        )
-
     class Watch(TrainerCallback):
         """Measures every 30 seconds, and stops at the end of the time."""
 
         def __init__(self):
             self.curve, self.paused, self.next = [], 0.0, 30.0
+            self.start = time.perf_counter()
+
+        def seconds(self) -> float:
+            return time.perf_counter() - self.start - self.paused
 
         def on_train_begin(self, *_, **__):
             self.start = time.perf_counter()
 
         def on_step_end(self, args, state, control, **_):
-            now = time.perf_counter()
-            seconds = now - self.start - self.paused
-            if seconds >= self.next:
+            if self.seconds() >= self.next:
+                now = time.perf_counter()
+                seconds = self.seconds()
                 loss, accuracy = measure(sample)
                 self.curve.append(
                     {"seconds": seconds, "loss": loss, "accuracy": accuracy}
                 )
                 self.next += 30
                 self.paused += time.perf_counter() - now
-            if seconds >= 60 * MINUTES:
+            if self.seconds() >= TOTAL:
                 control.should_training_stop = True
 
-    collator = DataCollatorForLanguageModeling(tokenizer)
+    watch = Watch()
+
+    class ClockTrainer(Trainer):
+        """The Trainer, with a rate that rises and falls by the clock."""
+
+        def create_scheduler(self, num_training_steps, optimizer=None):
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.optimizer,
+                lambda _: warmup_linear(
+                    min(watch.seconds(), TOTAL), TOTAL, WARMUP * TOTAL
+                ),
+            )
+            return self.lr_scheduler
+
     with tempfile.TemporaryDirectory() as place:
-        start = time.perf_counter()
-        trial = Trainer(
-            model=model, args=arguments(40, place), train_dataset=blocks,
-            data_collator=collator,
-        )  # fmt: skip
-        trial.train()
-        speed = 40 / (time.perf_counter() - start)
-        torch.manual_seed(int(seed))
-        model.apply(model._init_weights)
-        watch = Watch()
-        trainer = Trainer(
-            model=model, args=arguments(int(speed * 60 * MINUTES), place),
-            train_dataset=blocks, data_collator=collator, callbacks=[watch],
-        )  # fmt: skip
+        trainer = ClockTrainer(
+            model=model,
+            args=TrainingArguments(
+                place,
+                max_steps=1_000_000,  # the clock ends it
+                per_device_train_batch_size=32,
+                learning_rate=RATE,
+                weight_decay=0.01,
+                adam_beta2=0.98,
+                max_grad_norm=1.0,
+                bf16=True,
+                use_cpu=True,
+                seed=int(seed),
+                save_strategy="no",
+                logging_strategy="no",
+                report_to=[],
+                disable_tqdm=True,
+            ),
+            train_dataset=blocks,
+            data_collator=DataCollatorForLanguageModeling(tokenizer),
+            callbacks=[watch],
+        )
         trainer.train()
     loss, accuracy = measure(fixed)
     watch.curve.append(
         {"seconds": 60 * MINUTES, "loss": loss, "accuracy": accuracy}
     )
-    print(
-        json.dumps({"curve": watch.curve, "steps": trainer.state.global_step})
+    print(json.dumps(watch.curve))
+
+
+def start_theirs(folder: Path, seed: int) -> list[dict]:
+    """Run the Trainer in a process of its own and return its curve."""
+    done = subprocess.run(
+        [sys.executable, __file__, "theirs", str(folder), str(seed)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def time_to(curve: list[dict], target: float) -> float:
@@ -215,21 +238,18 @@ def main() -> None:
     if sys.argv[1:2] == ["theirs"]:
         theirs(*sys.argv[2:])
         return
+    work = data_folder() / "cache" / "trainer"
     curves = {"bertlib": [], "hugging_face": []}
     for seed in SEEDS:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / "run"
-            curves["bertlib"].append(ours(folder, seed))
-            done = subprocess.run(
-                [sys.executable, __file__, "theirs", str(folder), str(seed)],
-                check=True,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            result = json.loads(done.stdout.splitlines()[-1])
-            curves["hugging_face"].append(result["curve"])
-        for who, found in curves.items():
-            print(f"seed {seed}, {who}: {found[-1][-1]}", flush=True)
+        folder = work / f"{MINUTES:g}-minutes-{seed}"
+        for who, run in (("bertlib", ours), ("hugging_face", start_theirs)):
+            stored = folder / f"{who}.json"
+            if not stored.is_file():
+                curve = run(folder / "run", seed)
+                with replacing(stored) as half:
+                    half.write_text(json.dumps(curve), "utf-8")
+            curves[who].append(json.loads(stored.read_text("utf-8")))
+            print(f"seed {seed}, {who}: {curves[who][-1][-1]}", flush=True)
     last = {
         who: statistics.mean(curve[-1]["loss"] for curve in found)
         for who, found in curves.items()

@@ -1,6 +1,6 @@
 """Next sentences with three kinds of false ones: three seeds each.
 
-    python data/run_negatives.py          # about 15 minutes on two cores
+    python data/run_negatives.py      # some minutes on two cores
 
 The encoder of data/checkpoints/addresses-2x256 gets a new pooler and a new
 next-sentence layer, and all of it is trained on pairs of stretches of up to

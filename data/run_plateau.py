@@ -5,7 +5,8 @@
 Every run is a model of two layers, 128 wide, on the addresses, in rows of 64
 pieces; one thing differs from the first row of RUNS. The rate rises over
 `warmup` steps and then stays. On the way the loss at the held-out `[MASK]`
-places and the largest mean attention weight on a direct neighbour are noted.
+places, the largest mean attention weight on a direct neighbour, and the length
+of a position row against that of a word row are noted.
 Each finished run is kept in data/cache/plateau, so a broken-off command goes
 on; at the end all of them are written to data/plateau.json, which chapter 12
 draws.
@@ -92,12 +93,17 @@ def note(run: Run, batches, mask_id: int) -> dict[str, float]:
         for weights in layers
         for offset in (-1, 1)
     )
+    table = model.bert.embeddings
+    ids = torch.cat([batch.input_ids.flatten() for batch in batches])
+    words = table.word.weight[ids[ids > 4]].norm(dim=1).mean()
+    positions = table.position.weight[:SEQ_LEN].norm(dim=1).mean()
     model.train()
     return {
         "millions": round(run.tokens / 1e6, 3),
         "mask_loss": round(sums[0] / counts[0], 4),
         "other_loss": round(sums[1] / counts[1], 4),
         "neighbour": round(neighbour, 4),
+        "position_to_word": round((positions / words).item(), 4),
     }
 
 
@@ -114,7 +120,7 @@ def train(name: str, seed: int, folder: Path) -> Path:
     batches = held_out_batches(held_out, tokenizer, SEQ_LEN)[::10]
     run = Run(settings, tokenizer, shards, "cpu", torch.bfloat16)
     if name == "always [MASK]":
-        run.batches = always_masked(run.batches, mask_id)
+        run.batches["long"] = always_masked(run.batches["long"], mask_id)
     curve = [note(run, batches, mask_id)]
     while run.tokens < millions * 1e6:
         run.train_step(

@@ -25,6 +25,7 @@ from bertlib.objectives import BertForPreTraining
 from bertlib.positions import sinusoidal_positions
 from bertlib.pretraining import (
     Evaluation,
+    Run,
     Settings,
     Stopped,
     _settings_from,
@@ -36,6 +37,7 @@ from bertlib.pretraining import (
     evaluate,
     load_state,
     main,
+    prepare_data,
     pretrain,
     save_state,
 )
@@ -631,3 +633,36 @@ def test_baselines_by_hand(tmp_path):
     assert found.bigram == pytest.approx(-np.log(bigram).mean())
     assert (found.unigram_accuracy, found.bigram_accuracy) == (0.0, 0.5)
     assert found.nsp_accuracy == 1.0
+
+
+def test_short_rows_come_first(settings, tmp_path):
+    chosen = settings(short_seq_len=16, short_share=0.6, log_every=1)
+    pretrain(tmp_path / "once", chosen)
+    tokens = np.diff(
+        [0, *(int(row["tokens"]) for row in rows(tmp_path / "once"))]
+    )
+    assert (tokens[:6] <= 4 * 16).all() and tokens[6:].max() > 4 * 16
+    pretrain(tmp_path / "again", chosen)
+    assert weights(tmp_path / "again") == weights(tmp_path / "once")
+    with pytest.raises(ValueError, match="short_seq_len must lie in 8 … 31"):
+        settings(short_seq_len=32)
+    with pytest.raises(ValueError, match="short_share"):
+        settings(short_seq_len=16, short_share=1.5)
+
+
+def test_a_run_with_short_rows_resumes_exactly(settings, tmp_path):
+    chosen = settings(short_seq_len=16)
+    tokenizer, shards, _ = prepare_data(chosen, tmp_path)
+    first = Run(chosen, tokenizer, shards, "cpu", torch.float32)
+    for kind in ("short", "short", "long"):
+        first.train_step(1e-3, kind)
+    save_state(tmp_path / "state.pt", first.state())
+    second = Run(chosen, tokenizer, shards, "cpu", torch.float32)
+    second.load_state(load_state(tmp_path / "state.pt"))
+    for run in (first, second):
+        for kind in ("short", "long"):
+            run.train_step(1e-3, kind)
+    for ours, theirs in zip(
+        first.model.parameters(), second.model.parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
