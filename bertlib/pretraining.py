@@ -897,13 +897,21 @@ def pretrain(
     if ranks > 1:
         distributed.barrier()
     tokenizer, train, held_out = prepare_data(settings, folder, _silent)
-    fixed, baselines = [], None
+    fixed, baselines = {}, None
     if held_out is not None and rank == 0:
-        fixed = held_out_batches(held_out, tokenizer, settings.seq_len)
-        baselines = count_baselines(train, fixed)
+        lengths = {"long": settings.seq_len, "short": settings.short_seq_len}
+        fixed = {
+            rows: held_out_batches(held_out, tokenizer, length)
+            for rows, length in lengths.items()
+            if length is not None
+        }
+        baselines = count_baselines(train, fixed["long"])
         say(f"to beat: {baselines}")
-    stride = math.ceil(len(fixed) / settings.evaluation_batches)
-    sample = fixed[:: max(1, stride)]
+    count = settings.evaluation_batches
+    samples = {
+        rows: batches[:: max(1, math.ceil(len(batches) / count))]
+        for rows, batches in fixed.items()
+    }
     run = Run(settings, tokenizer, train, device, dtype)
     earlier = 0.0
     if state is not None:
@@ -945,8 +953,9 @@ def pretrain(
             )
             is_short = settings.short_seq_len is not None
             is_short = is_short and done < settings.short_share * total
+            rows = "short" if is_short else "long"
             try:
-                run.train_step(rate, "short" if is_short else "long")
+                run.train_step(rate, rows)
             except FloatingPointError as error:
                 raise Stopped(
                     f"{error}; try a smaller learning rate. "
@@ -957,8 +966,8 @@ def pretrain(
             if measure or run.step % settings.log_every == 0:
                 if rank == 0:
                     found = None
-                    if measure and sample:
-                        found = evaluate(run.model, sample, dtype)
+                    if measure and samples:  # as long as what it reads
+                        found = evaluate(run.model, samples[rows], dtype)
                     row = _log_row(run, seconds(), rate, found)
                     log.write(row)
                     _show_progress(row, done / total, stays=measure)
@@ -971,7 +980,7 @@ def pretrain(
     if stopped:
         raise KeyboardInterrupt(f"saved step {run.step:,} in {saved}")
     if fixed:
-        result = evaluate(run.model, fixed, dtype)
+        result = evaluate(run.model, fixed["long"], dtype)
         _write_json(
             folder / "evaluation.json",
             {"held_out": asdict(result), "baselines": asdict(baselines)},

@@ -1,6 +1,6 @@
 """Train the two models in data/checkpoints/ and put them there.
 
-    python data/make_checkpoints.py WORK            # trains: about 70 minutes
+    python data/make_checkpoints.py WORK            # trains: about an hour
     python data/make_checkpoints.py WORK addresses-2x256
 
 WORK is a folder outside the repository; a run that was stopped goes on from

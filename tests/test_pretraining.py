@@ -654,6 +654,22 @@ def test_short_rows_come_first(settings, tmp_path):
         settings(short_seq_len=16, short_share=1.5)
 
 
+def test_short_rows_are_measured_on_short_rows(
+    settings, tmp_path, monkeypatch
+):
+    widths = []
+
+    def spy(model, batches, *others):
+        widths.append(max(b.input_ids.shape[1] for b in batches))
+        return evaluate(model, batches, *others)
+
+    monkeypatch.setattr(pretraining, "evaluate", spy)
+    pretrain(
+        tmp_path, settings(short_seq_len=16, short_share=0.6, evaluate_every=5)
+    )
+    assert widths == [16, 32, 32]  # step 5, step 10, and the end
+
+
 def test_a_run_with_short_rows_resumes_exactly(settings, tmp_path):
     chosen = settings(short_seq_len=16)
     tokenizer, shards, _ = prepare_data(chosen, tmp_path)
