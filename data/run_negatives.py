@@ -13,24 +13,22 @@ which chapter 12 draws; finished runs are kept in data/cache/negatives.
 """
 
 import json
-import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
 import torch
+from runs import run_all
 from torch.nn import functional as F
 
 from bertlib.checkpoint import from_pretrained, replacing
-from bertlib.corpora import data_folder
+from bertlib.corpora import BigramModel, data_folder
 from bertlib.objectives import BertForPreTraining
 from bertlib.optimisation import make_optimizer, warmup_linear
-from bertlib.pretraining import Settings, keep_freed_memory, prepare_data
+from bertlib.pretraining import Settings, prepare_data
 from bertlib.pretraining_data import TokenShards
 from bertlib.wordpiece import BertTokenizer
 
 KINDS = ("another address", "the same address", "swapped")
-SEEDS = range(3)
 STEPS, EVERY, BATCH, RATE = 300, 30, 32, 3e-4
 LENGTH = 60  # pieces of a stretch
 TEST_PAIRS = 1024
@@ -121,13 +119,8 @@ def shards_of(folder: Path):
     return tokenizer, stretches(train), stretches(held_out)
 
 
-def train(kind: str, seed: int, folder: Path) -> Path:
-    """Make one run, unless it is there, and return its file."""
-    path = folder / f"{kind}-{seed}.json"
-    if path.is_file():
-        return path
-    torch.set_num_threads(1)
-    keep_freed_memory()
+def train(kind: str, seed: int, folder: Path) -> list[tuple[int, float]]:
+    """Make one run and return its accuracy by step."""
     tokenizer, training, held_out = shards_of(folder)
     rng = np.random.default_rng(0)
     test = [draw_pair(held_out, kind, rng) for _ in range(TEST_PAIRS)]
@@ -153,18 +146,13 @@ def train(kind: str, seed: int, folder: Path) -> Path:
         optimizer.zero_grad(set_to_none=True)
         if step % EVERY == 0:
             curve.append((step, accuracy(model, test, tokenizer)))
-    with replacing(path) as half:
-        half.write_text(json.dumps(curve), "utf-8")
-    return path
+    return curve
 
 
 def rule(kind: str, tokenizer, training, held_out) -> float:
     """Return the held-out accuracy of the rule on the same test pairs."""
-    counts = np.bincount(
-        np.concatenate([ids for own in training for ids in own]),
-        minlength=len(tokenizer.pieces),
-    )
-    rarity = -np.log((counts + 1) / (counts + 1).sum())
+    ids = np.concatenate([ids for own in training for ids in own])
+    rarity = -np.log(BigramModel(ids, len(tokenizer.pieces)).unigram)
 
     def score(pairs) -> tuple[np.ndarray, np.ndarray]:
         shared = [set(a.tolist()) & set(b.tolist()) for a, b, _ in pairs]
@@ -185,19 +173,9 @@ def main() -> None:
     folder = data_folder() / "cache" / "negatives"
     folder.mkdir(parents=True, exist_ok=True)
     data = shards_of(folder)
-    work = [(kind, seed) for seed in SEEDS for kind in KINDS]
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        jobs = [pool.submit(train, *job, folder) for job in work]
-        for count, job in enumerate(as_completed(jobs), 1):
-            print(f"{count}/{len(jobs)}: {job.result().stem}", flush=True)
+    curves = run_all(train, KINDS, folder)
     result = {
-        kind: {
-            "rule": rule(kind, *data),
-            "curves": [
-                json.loads((folder / f"{kind}-{seed}.json").read_text("utf-8"))
-                for seed in SEEDS
-            ],
-        }
+        kind: {"rule": rule(kind, *data), "curves": curves[kind]}
         for kind in KINDS
     }
     content = {

@@ -13,25 +13,22 @@ draws.
 """
 
 import json
-import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from runs import run_all
 
 from bertlib.checkpoint import replacing
-from bertlib.corpora import data_folder
+from bertlib.corpora import BigramModel, data_folder
 from bertlib.pretraining import (
     Run,
     Settings,
     held_out_batches,
-    keep_freed_memory,
     prepare_data,
 )
 
-SEEDS = range(3)
 BASE = {"learning_rate": 1e-3, "warmup": 200, "millions": 3.0}
 RUNS = {  # name: what differs
     "our start": {},
@@ -108,22 +105,18 @@ def note(run: Run, batches, mask_id: int) -> dict[str, float]:
 
 def unigram_loss(shards, batches, mask_id: int) -> float:
     """Return the loss at [MASK] of a guess by the training frequencies."""
-    counts = np.zeros(shards.vocab_size)
-    for document in range(shards.num_documents):
-        for ids in shards.segments(document):
-            np.add.at(counts, ids, 1)
-    rarity = -np.log((counts + 1) / (counts + 1).sum())
+    ids = [
+        ids
+        for document in range(shards.num_documents)
+        for ids in shards.segments(document)
+    ]
+    guess = BigramModel(np.concatenate(ids), shards.vocab_size).unigram
     targets = [b.labels[b.input_ids == mask_id] for b in batches]
-    return float(rarity[torch.cat(targets).numpy()].mean())
+    return float(-np.log(guess[torch.cat(targets).numpy()]).mean())
 
 
-def train(name: str, seed: int, folder: Path) -> Path:
-    """Make one run, unless it is there, and return its file."""
-    path = folder / f"{name}-{seed}.json"
-    if path.is_file():
-        return path
-    torch.set_num_threads(1)
-    keep_freed_memory()
+def train(name: str, seed: int, folder: Path) -> list[dict[str, float]]:
+    """Make one run and return its notes."""
     settings, warmup, millions = settings_of(name, seed)
     tokenizer, shards, held_out = prepare_data(settings, folder)
     mask_id = tokenizer.vocab["[MASK]"]
@@ -138,9 +131,7 @@ def train(name: str, seed: int, folder: Path) -> Path:
         )
         if run.tokens >= EVERY * 1e6 * len(curve):
             curve.append(note(run, batches, mask_id))
-    with replacing(path) as half:
-        half.write_text(json.dumps(curve), "utf-8")
-    return path
+    return curve
 
 
 def main() -> None:
@@ -149,18 +140,7 @@ def main() -> None:
     tokenizer, shards, held_out = prepare_data(
         settings_of("our start", 0)[0], folder
     )
-    work = [(name, seed) for seed in SEEDS for name in RUNS]
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        jobs = [pool.submit(train, *job, folder) for job in work]
-        for count, job in enumerate(as_completed(jobs), 1):
-            print(f"{count}/{len(jobs)}: {job.result().stem}", flush=True)
-    result = {
-        name: [
-            json.loads((folder / f"{name}-{seed}.json").read_text("utf-8"))
-            for seed in SEEDS
-        ]
-        for name in RUNS
-    }
+    result = run_all(train, RUNS, folder)
     text = json.dumps(
         {
             "about": "made by data/run_plateau.py",
