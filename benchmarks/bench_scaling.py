@@ -42,6 +42,7 @@ from torch.nn import functional as F
 
 from bertlib.bert import BertConfig
 from bertlib.checkpoint import from_pretrained
+from bertlib.classification import length_batches
 from bertlib.corpora import (
     data_folder,
     movie_review_sentences,
@@ -57,7 +58,7 @@ from bertlib.pretraining_data import (
     make_pairs,
     write_shards,
 )
-from bertlib.scaling import length_batches, operation_shares
+from bertlib.scaling import operation_shares
 from bertlib.wordpiece import BertTokenizer
 
 SHAPE = "2 × 128"  # as bench_pretraining names it

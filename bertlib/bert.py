@@ -5,7 +5,7 @@ __all__ = ['check_number', 'BertConfig', 'BertEmbeddings', 'Pooler', 'BertOutput
 
 # %% ../chapters/07_bert.ipynb #export-imports
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -116,6 +116,7 @@ class BertConfig:
     pad_token_id: int | None = 0
     num_labels: int = 2  # of a classifier, where there is one
     classifier_dropout: float | None = None  # None: hidden_dropout_prob
+    label_names: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self):
         for name in _SIZES:
@@ -132,6 +133,12 @@ class BertConfig:
             check_number(
                 "pad_token_id", self.pad_token_id, int, 0, self.vocab_size
             )
+        names = self.label_names
+        if names and not len(names) == len(set(names)) == self.num_labels:
+            raise ValueError(
+                f"label_names must be {self.num_labels} different names, as "
+                f"num_labels says, not {names}"
+            )
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not a multiple of "
@@ -142,6 +149,12 @@ class BertConfig:
                 f"hidden_act must be one of {', '.join(ACTIVATIONS)}, "
                 f"not {self.hidden_act!r}"
             )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label_names or, without them, LABEL_0, LABEL_1, …"""
+        numbers = range(self.num_labels)
+        return self.label_names or tuple(f"LABEL_{i}" for i in numbers)
 
     @classmethod
     def tiny(cls, **changes) -> "BertConfig":

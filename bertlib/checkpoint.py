@@ -101,7 +101,10 @@ def from_pretrained(
     if (folder is None) == (hub is None):
         raise ValueError("give either folder or hub, and not both")
     folder = Path(folder) if hub is None else hub_folder(hub)
-    config = replace(read_config(folder / "config.json"), **changes)
+    config = read_config(folder / "config.json")
+    if "classifier" in new or "num_labels" in changes:
+        config = replace(config, label_names=())  # those of the old head
+    config = replace(config, **changes)
     path = _weights_path(folder)
     try:
         tensors = _modern_names(_read_tensors(path))
@@ -210,8 +213,19 @@ def _config_from(content) -> BertConfig:
     known = {field.name for field in fields(BertConfig)}
     values = {name: content[name] for name in known & set(content)}
     if isinstance(content.get("id2label"), dict):
-        values["num_labels"] = len(content["id2label"])
+        values |= _read_labels(content["id2label"])
     return BertConfig(**values)
+
+
+def _read_labels(id2label: dict) -> dict:
+    """Return num_labels and, unless they are LABEL_0, …, label_names."""
+    numbers = [str(i) for i in range(len(id2label))]
+    names = tuple(id2label.get(i) for i in numbers)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"id2label must name 0 … {len(names) - 1}")
+    if names == tuple(f"LABEL_{i}" for i in numbers):
+        names = ()
+    return {"num_labels": len(id2label), "label_names": names}
 
 
 def _weights_path(folder: Path) -> Path:
@@ -414,8 +428,8 @@ def save_pretrained(model: nn.Module, folder: str | Path) -> None:
         parts = parameter.detach().cpu().chunk(len(names))
         # clone: safetensors takes no tensors that share their memory.
         tensors |= {n: p.clone() for n, p in zip(names, parts, strict=True)}
-    config = asdict(model.config)
-    labels = [f"LABEL_{i}" for i in range(config.pop("num_labels"))]
+    config, labels = asdict(model.config), model.config.labels
+    del config["num_labels"], config["label_names"]
     config["id2label"] = {str(i): label for i, label in enumerate(labels)}
     config["label2id"] = {label: i for i, label in enumerate(labels)}
     config["architectures"] = [type(model).__name__]

@@ -1,7 +1,8 @@
-"""Many small runs on all cores, each kept on disk as it ends."""
+"""Runs that are kept on disk as they end: one by one, or on all cores."""
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -13,6 +14,36 @@ from bertlib.checkpoint import replacing
 from bertlib.pretraining import keep_freed_memory
 
 SEEDS = range(3)
+
+
+def run_once(
+    folder: Path, make: Callable[..., dict[str, Any]], **given: Any
+) -> dict[str, Any]:
+    """Call `make(**given)`, or read what the same call left in `folder`.
+
+    Prints a line when a run ends, with the single numbers of its result.
+
+    Returns:
+        `given`, then what `make` returned, then "seconds", as JSON gives it.
+    """
+    name = ",".join(
+        f"{value:g}" if isinstance(value, int | float) else str(value)
+        for value in given.values()
+    )
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        start = time.perf_counter()
+        result = given | make(**given)
+        result["seconds"] = round(time.perf_counter() - start, 1)
+        with replacing(path) as half:
+            half.write_text(json.dumps(result) + "\n", "utf-8")
+        numbers = [
+            f"{key} {value:.4f}" if key != "seconds" else f"{value} s"
+            for key, value in result.items()
+            if isinstance(value, float) and key not in given
+        ]
+        print(f"{name}: {', '.join(numbers)}", flush=True)
+    return json.loads(path.read_text("utf-8"))
 
 
 def run_all(

@@ -2,6 +2,10 @@
 
 import os
 import sys
+from pathlib import Path
+
+# The scripts in data/ share runs.py.
+sys.path.append(str(Path(__file__).resolve().parent.parent / "data"))
 
 os.environ["MPLBACKEND"] = "agg"
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # torch reads it once

@@ -1,12 +1,7 @@
-"""Scaling: formulas against what torch counts, batches by length, costs."""
+"""Scaling: formulas against what torch counts, profiles, costs."""
 
-import itertools
-
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from bertlib.bert import BertConfig
@@ -15,7 +10,6 @@ from bertlib.optimisation import make_optimizer
 from bertlib.scaling import (
     BERT_PHASES,
     Phase,
-    length_batches,
     operation_shares,
     step_flops,
     step_memory,
@@ -202,85 +196,6 @@ def test_a_profile_of_nothing_is_refused():
         operation_shares(lambda: None, repeats=0)
     with pytest.raises(ValueError, match="no operation of torch"):
         operation_shares(lambda: None)
-
-
-# --- batches by length
-
-lengths_of_examples = st.lists(st.integers(0, 50), max_size=60)
-
-
-@given(
-    lengths_of_examples,
-    st.integers(1, 9),
-    st.one_of(st.none(), st.integers(50, 120)),
-    st.one_of(st.none(), st.integers(0, 99)),
-)
-def test_every_example_comes_once_and_neighbours_in_length_meet(
-    lengths, batch_size, max_tokens, seed
-):
-    rng = None if seed is None else np.random.default_rng(seed)
-    batches = length_batches(lengths, batch_size, rng, max_tokens)
-    places = [int(i) for rows in batches for i in rows]
-    assert sorted(places) == list(range(len(lengths)))
-    found = [[lengths[i] for i in rows] for rows in batches]
-    for rows in found:
-        assert 1 <= len(rows) <= batch_size
-        assert rows == sorted(rows, reverse=True)
-        if max_tokens is not None:
-            assert len(rows) * rows[0] <= max_tokens
-    found.sort(reverse=True)
-    for long, short in itertools.pairwise(found):
-        assert long[-1] >= short[0]
-    if rng is None:
-        assert [r[0] for r in found] == [lengths[b[0]] for b in batches]
-
-
-def test_without_a_generator_the_order_is_fixed_and_the_longest_come_first():
-    lengths = np.array([3, 7, 3, 9, 7, 1])
-    batches = length_batches(lengths, 2)
-    assert [b.tolist() for b in batches] == [[3, 1], [4, 0], [2, 5]]
-
-
-def test_chance_decides_who_meets_and_when():
-    lengths = [5] * 40
-    first, again, other = (
-        [b.tolist() for b in length_batches(lengths, 8, rng)]
-        for rng in map(np.random.default_rng, (1, 1, 2))
-    )
-    assert first == again
-    assert first != other
-    mixed = length_batches(np.arange(40), 8, np.random.default_rng(0))
-    assert [max(b) for b in mixed] != [39, 31, 23, 15, 7]
-
-
-def test_no_examples_make_no_batches():
-    assert length_batches([], 4) == []
-
-
-def test_less_padding_than_any_other_order():
-    """Sorting is optimal: every other cut into equal batches pads more."""
-    lengths = np.array([1, 2, 3, 10, 11, 12])
-    batches = length_batches(lengths, 3)
-    best = sum(3 * lengths[b].max() for b in batches)
-    for order in itertools.permutations(range(6)):
-        rows = lengths[list(order)].reshape(2, 3)
-        assert best <= 3 * rows.max(1).sum()
-
-
-@pytest.mark.unhooked
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([1.5, 2.0], 2), "lengths must be whole numbers"),
-        (([[1, 2], [3, 4]], 2), "lengths must be whole numbers"),
-        (([1, 2], 0), "batch_size must be at least 1, not 0"),
-        (([1, 9], 2, None, 8), "max_tokens 8 is less than the longest"),
-        (([0], 2, None, 0), "max_tokens 0 is less than"),
-    ],
-)
-def test_lengths_that_cannot_be(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        length_batches(*arguments)
 
 
 # --- cost
