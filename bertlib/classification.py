@@ -869,7 +869,7 @@ def read_labelled(
 
     The first line of .tsv and .csv names the columns; .jsonl has an object
     a line. `text` and `label` must be there, `id` and `pair` may; without
-    an id, the line's number stands for it. A .tsv file knows no quotes.
+    an id, file name and line stand for it. A .tsv file knows no quotes.
     Blank lines are passed over; all else is an example or an error.
 
     Args:
@@ -888,7 +888,7 @@ def read_labelled(
     """
     rows = {}
     for line, row in _rows(Path(path)):
-        row = {"id": f"line {line}"} | row
+        row = {"id": f"{Path(path).name}, line {line}"} | row
         where = f"{path}, line {line}, id {row['id']!r}"
         for name in ("text", "label", "id", "pair"):
             value = row.get(name, "" if name != "pair" else "none")

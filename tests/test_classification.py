@@ -1057,12 +1057,21 @@ def test_pairs_and_numbers(tmp_path):
     assert found == [Example("10", "a", 1, "b"), Example("11", "c", 0, "d")]
 
 
-def test_without_ids_the_line_stands_for_it(tmp_path):
+def test_two_files_without_ids_train_and_validate(tmp_path):
+    parts = []
+    for name in ("train.tsv", "validation.tsv"):
+        path = tmp_path / name
+        path.write_text("text\tlabel\ngood\t1\nbad\t0\n")
+        parts.append(read_labelled(path, ("0", "1"))[0])
+    assert len(classification_task(model(), TOKENIZER, *parts).lengths) == 2
+
+
+def test_without_ids_file_and_line_stand_for_them(tmp_path):
     path = tmp_path / "dev.tsv"
     path.write_text('text\tlabel\na " quote\t1\n\ndull\t0\n')
     found, _ = read_labelled(path, ("0", "1"))
-    assert found[0] == Example("line 2", 'a " quote', 1)
-    assert found[1].id == "line 4"
+    assert found[0] == Example("dev.tsv, line 2", 'a " quote', 1)
+    assert found[1].id == "dev.tsv, line 4"
 
 
 @pytest.mark.unhooked
@@ -1072,7 +1081,11 @@ def test_without_ids_the_line_stands_for_it(tmp_path):
         ("a.txt", "x", "must end in .tsv, .csv, .jsonl"),
         ("a.tsv", b"text\tlabel\na\tx\n\xff\ty\n", "line 3: not UTF-8"),
         ("a.tsv", "text\tlabel\na\tx\tb\n", "line 2: not 2 fields"),
-        ("a.tsv", "text\tx\na\tb\n", "line 2, id 'line 2': label is missing"),
+        (
+            "a.tsv",
+            "text\tx\na\tb\n",
+            "line 2, id 'a.tsv, line 2': label is missing",
+        ),
         ("a.tsv", "text\tlabel\na\n", "line 2: not 2 fields"),
         ("a.tsv", "text\ttext\na\tb\n", "line 1: two columns have the same"),
         ("a.csv", 'text,label\n"a,b\n', "unexpected end of data"),
@@ -1094,18 +1107,18 @@ def test_without_ids_the_line_stands_for_it(tmp_path):
             "id\ttext\tpair\tlabel\nq\ta\t\tx\n",
             "line 2, id 'q': pair is ''",
         ),
-        ("a.jsonl", "{}\n", "line 1, id 'line 1': text is missing"),
+        ("a.jsonl", "{}\n", "line 1, id 'a.jsonl, line 1': text is missing"),
         ("a.jsonl", "[1]\n", "line 1: not an object"),
         ("a.jsonl", '\n{"text": \n', "line 2: Expecting value"),
         (
             "a.jsonl",
             '{"text": "a", "label": true}\n',
-            "line 1, id 'line 1': label is True",
+            "line 1, id 'a.jsonl, line 1': label is True",
         ),
         (
             "a.jsonl",
             '{"text": ["a"], "label": "x"}\n',
-            "line 1, id 'line 1': text is",
+            "line 1, id 'a.jsonl, line 1': text is",
         ),
         ("a.jsonl", "[" * 100_000 + "\n", "line 1: "),
     ],
