@@ -31,21 +31,27 @@ Claim 10 again: `minilm` and `tfidf` with stop words taken out, in training
 and test, once with and once without the negations among them.
 """
 
-import argparse
 import json
 import re
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse
 import torch
-from runs import SEEDS, run_once
+from runs import (
+    SEEDS,
+    TERM,
+    command,
+    digits,
+    labels,
+    run_once,
+    untrained,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from bertlib.checkpoint import from_pretrained, read_config, replacing
+from bertlib.checkpoint import replacing
 from bertlib.classification import (
     BertForSequenceClassification,
     Example,
@@ -60,13 +66,11 @@ from bertlib.classification import (
     rows_for,
     sentiment,
 )
-from bertlib.corpora import data_folder, minilm_folder
-from bertlib.wordpiece import BertTokenizer
+from bertlib.corpora import data_folder
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)  # C
 RATES = (3e-4, 1e-3)  # of the small encoders
 SMALL_EPOCHS, MINILM_EPOCHS, MINILM_RATE = 3, 2, 5e-5
-TERM = r"\w+(?:['’]\w+)*"
 NEGATION_TEXT = """
 no not nor none never neither cannot don't doesn't didn't isn't aren't
 wasn't weren't won't wouldn't can't couldn't shouldn't haven't hasn't
@@ -136,15 +140,6 @@ def texts_and_pairs(
 ) -> tuple[list[str], list[str] | None]:
     pairs = [e.pair for e in examples]
     return [e.text for e in examples], None if None in pairs else pairs
-
-
-def labels(examples: list[Example]) -> np.ndarray:
-    return np.array([e.label for e in examples])
-
-
-def digits(predictions) -> str:
-    """Predicted labels, one digit a test example."""
-    return "".join(str(int(p)) for p in predictions)
 
 
 def share(predictions: np.ndarray, examples: list[Example]) -> float:
@@ -324,23 +319,11 @@ def tuned(
 
 def encoder(system: str, parts: Splits, seed: int):
     """A classifier before training, and its tokenizer."""
-    torch.manual_seed(seed)
-    ours = data_folder() / "checkpoints" / "addresses-2x256"
-    changes = {
-        "hidden_dropout_prob": 0.1,
-        "attention_probs_dropout_prob": 0.1,
-        "num_labels": len(parts.labels),
-        "label_names": parts.labels,
-    }
-    if system == "scratch":
-        config = replace(read_config(ours / "config.json"), **changes)
-        model = BertForSequenceClassification(config)
-        return model, BertTokenizer.from_pretrained(ours)
-    folder, cls = ours, BertForSequenceClassification
+    cls = BertForSequenceClassification
     if system == "minilm":
-        folder, cls = minilm_folder(), MeanPooledClassifier
-    model = from_pretrained(cls, folder, new=("classifier",), **changes)
-    return model, BertTokenizer.from_pretrained(folder)
+        cls = MeanPooledClassifier
+    names = {"num_labels": len(parts.labels), "label_names": parts.labels}
+    return untrained(cls, system, seed, "classifier", **names)
 
 
 def store(work: Work, runs: list[dict], path: Path) -> None:
@@ -360,20 +343,10 @@ def store(work: Work, runs: list[dict], path: Path) -> None:
     print(f"{len(runs)} runs: {path.name}, {path.stat().st_size / 1e3:.0f} kB")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a tiny subset")
-    given = parser.parse_args()
-    if given.smoke:
-        with tempfile.TemporaryDirectory() as folder:
-            work = Work(Path(folder), smoke=True)
-            store(work, work.all_runs(), Path(folder) / "out.json")
-        return
-    folder = data_folder() / "cache" / "classification"
-    folder.mkdir(parents=True, exist_ok=True)
-    work = Work(folder, smoke=False)
-    store(work, work.all_runs(), data_folder() / "classification.json")
+def main(folder: Path, smoke: bool, path: Path) -> None:
+    work = Work(folder, smoke)
+    store(work, work.all_runs(), path)
 
 
 if __name__ == "__main__":
-    main()
+    command("classification", __doc__, main)

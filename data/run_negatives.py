@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from runs import run_all
+from runs import CHECKPOINT, run_all
 from torch.nn import functional as F
 
 from bertlib.checkpoint import from_pretrained, replacing
@@ -32,7 +32,6 @@ KINDS = ("another address", "the same address", "swapped")
 STEPS, EVERY, BATCH, RATE = 300, 30, 32, 3e-4
 LENGTH = 60  # pieces of a stretch
 TEST_PAIRS = 1024
-CHECKPOINT = data_folder() / "checkpoints" / "addresses-2x256"
 
 
 def stretches(shards: TokenShards) -> list[list[np.ndarray]]:

@@ -31,9 +31,7 @@ that stayed? What the full rules mark there is taken for true. "United States"
 is left out of the counts, or it would drown the others.
 """
 
-import argparse
 import json
-import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,12 +39,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
-from runs import SEEDS, run_once
+from runs import SEEDS, command, run_once, untrained
 
-from bertlib.checkpoint import from_pretrained, read_config, replacing
+from bertlib.checkpoint import replacing
 from bertlib.classification import FineTuneSettings, fine_tune
-from bertlib.corpora import data_folder, minilm_folder
 from bertlib.metrics import precision_recall_f1
 from bertlib.tagging import (
     KINDS,
@@ -63,7 +59,6 @@ from bertlib.tagging import (
     silver_sentences,
     tagging_task,
 )
-from bertlib.wordpiece import BertTokenizer
 
 TRAIN = 6400  # sentences
 TRIAL = 5600  # held-out sentences
@@ -95,27 +90,6 @@ def few(examples: list[TaggedText]) -> list[TaggedText]:
         having = [e for e in examples if kind in {k for *_, k in e.spans}]
         found |= {example.id: example for example in having[:2]}
     return list(found.values())
-
-
-def tagger(system: str, seed: int):
-    """A tagger before training, and its tokenizer."""
-    torch.manual_seed(seed)
-    ours = data_folder() / "checkpoints" / "addresses-2x256"
-    folder = minilm_folder() if system == "minilm" else ours
-    tokenizer = BertTokenizer.from_pretrained(folder)
-    changes = {
-        "hidden_dropout_prob": 0.1,
-        "attention_probs_dropout_prob": 0.1,
-        "num_labels": len(LABELS),
-        "label_names": LABELS,
-    }
-    if system == "scratch":
-        config = replace(read_config(folder / "config.json"), **changes)
-        return BertForTokenClassification(config), tokenizer
-    model = from_pretrained(
-        BertForTokenClassification, folder, new=("classifier",), **changes
-    )
-    return model, tokenizer
 
 
 def spans_found(
@@ -229,7 +203,10 @@ class Work:
         self, system: str, labels: str, seed: int, learning_rate: float,
         epochs: int, head_steps: int, **_,
     ) -> dict:  # fmt: skip
-        model, tokenizer = tagger(system, seed)
+        model, tokenizer = untrained(
+            BertForTokenClassification, system, seed, "classifier",
+            num_labels=len(LABELS), label_names=LABELS,
+        )  # fmt: skip
         task = tagging_task(
             model, tokenizer, self.silver(labels), self.development
         )
@@ -323,20 +300,9 @@ def store(runs: list[dict], path: Path) -> None:
     print(f"{len(runs)} runs: {path.name}, {path.stat().st_size / 1e3:.0f} kB")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a tiny subset")
-    given = parser.parse_args()
-    if given.smoke:
-        with tempfile.TemporaryDirectory() as folder:
-            work = Work(Path(folder), smoke=True)
-            store(work.all_runs(), Path(folder) / "out.json")
-        return
-    folder = data_folder() / "cache" / "tagging"
-    folder.mkdir(parents=True, exist_ok=True)
-    work = Work(folder, smoke=False)
-    store(work.all_runs(), data_folder() / "tagging.json")
+def main(folder: Path, smoke: bool, path: Path) -> None:
+    store(Work(folder, smoke).all_runs(), path)
 
 
 if __name__ == "__main__":
-    main()
+    command("tagging", __doc__, main)

@@ -36,14 +36,10 @@ No run chooses among its epochs: the last weights count, so that a curve
 uses no labels but those it counts.
 """
 
-import argparse
 import functools
 import itertools
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -51,11 +47,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from runs import SEEDS, run_once
+from runs import (
+    SEEDS,
+    TERM,
+    command,
+    digits,
+    labels,
+    one_thread_pool,
+    run_once,
+    untrained,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from bertlib.checkpoint import from_pretrained, read_config, replacing
+from bertlib.checkpoint import replacing
 from bertlib.classification import (
     BertForSequenceClassification,
     Example,
@@ -67,8 +72,6 @@ from bertlib.classification import (
     fine_tune,
     rows_for,
 )
-from bertlib.corpora import data_folder
-from bertlib.pretraining import keep_freed_memory
 from bertlib.tuning import (
     LogUniform,
     draw_trials,
@@ -90,7 +93,6 @@ SPACES = {
     },
 }
 SPACES["ours"] = SPACES["scratch"]
-TERM = r"\w+(?:['’]\w+)*"
 
 
 class Plan:
@@ -176,10 +178,6 @@ def parts(smoke: bool) -> Splits:
     if not smoke:
         return era_sentences()
     return era_sentences(train=4, validation=4, test=4)
-
-
-def labels(examples: list[Example]) -> np.ndarray:
-    return np.array([e.label for e in examples])
 
 
 def texts(examples: list[Example]) -> list[str]:
@@ -275,24 +273,11 @@ def prepared(
     system: str, train: list[Example], seed: int, smoke: bool
 ) -> tuple[BertForSequenceClassification, Task, BertTokenizer]:
     """A classifier before training, its task and its tokenizer."""
-    torch.manual_seed(seed)
-    folder = data_folder() / "checkpoints" / "addresses-2x256"
     names = parts(smoke).labels
-    changes = {
-        "hidden_dropout_prob": 0.1,
-        "attention_probs_dropout_prob": 0.1,
-        "num_labels": len(names),
-        "label_names": names,
-    }
-    if system == "scratch":
-        config = replace(read_config(folder / "config.json"), **changes)
-        model = BertForSequenceClassification(config)
-    else:
-        model = from_pretrained(
-            BertForSequenceClassification, folder, new=("classifier",),
-            **changes,
-        )  # fmt: skip
-    tokenizer = BertTokenizer.from_pretrained(folder)
+    model, tokenizer = untrained(
+        BertForSequenceClassification, system, seed, "classifier",
+        num_labels=len(names), label_names=names,
+    )  # fmt: skip
     task = classification_task(
         model, tokenizer, train, parts(smoke).validation
     )
@@ -317,19 +302,12 @@ def tfidf(
 # --- all of it
 
 
-def start_process() -> None:
-    torch.set_num_threads(1)
-    keep_freed_memory()
-
-
-def every_run(plan: Plan, processes: int | None) -> dict[str, Any]:
+def every_run(plan: Plan, one_by_one: bool = False) -> dict[str, Any]:
     """Do what is left to do, and return what the chapter needs."""
-    pool = nullcontext()
-    if processes is not None:
-        pool = ProcessPoolExecutor(processes, initializer=start_process)
+    pool = nullcontext() if one_by_one else one_thread_pool()
 
     def do(functions: Iterable[Callable[[], Any]]) -> list[Any]:
-        if pool is None or processes is None:
+        if one_by_one:
             return [function() for function in functions]
         return [job.result() for job in [pool.submit(f) for f in functions]]
 
@@ -354,10 +332,6 @@ def best(trials: list[dict[str, Any]]) -> dict[str, Any]:
     """The trial with the best validation accuracy, the earlier of equals."""
     good = [trial for trial in trials if trial["validation"] is not None]
     return max(good, key=lambda trial: trial["validation"])
-
-
-def digits(numbers: Iterable[int]) -> str:
-    return "".join(str(int(number)) for number in numbers)
 
 
 def slim(run: dict[str, Any], size: int) -> dict[str, Any]:
@@ -406,20 +380,10 @@ def store(plan: Plan, found: dict[str, Any], path: Path) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a tiny subset")
-    given = parser.parse_args()
-    if given.smoke:
-        with tempfile.TemporaryDirectory() as folder:
-            plan = Plan(Path(folder), smoke=True)
-            store(plan, every_run(plan, None), Path(folder) / "out.json")
-        return
-    folder = data_folder() / "cache" / "tuning"
-    folder.mkdir(parents=True, exist_ok=True)
-    plan = Plan(folder, smoke=False)
-    store(plan, every_run(plan, os.cpu_count()), data_folder() / "tuning.json")
+def main(folder: Path, smoke: bool, path: Path) -> None:
+    plan = Plan(folder, smoke)
+    store(plan, every_run(plan, one_by_one=smoke), path)
 
 
 if __name__ == "__main__":
-    main()
+    command("tuning", __doc__, main)

@@ -1,19 +1,68 @@
-"""Runs that are kept on disk as they end: one by one, or on all cores."""
+"""What the scripts of stored runs share.
 
+A model before training, runs that are kept on disk as they end (one by one,
+or on all cores), and the command line.
+"""
+
+import argparse
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
-from bertlib.checkpoint import replacing
+from bertlib.checkpoint import from_pretrained, read_config, replacing
+from bertlib.corpora import data_folder, minilm_folder
 from bertlib.pretraining import keep_freed_memory
+from bertlib.wordpiece import BertTokenizer
 
 SEEDS = range(3)
+CHECKPOINT = data_folder() / "checkpoints" / "addresses-2x256"
+TERM = r"\w+(?:['’]\w+)*"  # a word, for TF-IDF
+
+
+def labels(examples: Iterable[Any]) -> np.ndarray:
+    """The numbers of the examples' labels."""
+    return np.array([example.label for example in examples])
+
+
+def digits(numbers: Iterable[int]) -> str:
+    """Numbers of labels, one digit each."""
+    return "".join(str(int(number)) for number in numbers)
+
+
+def untrained(
+    cls: type[nn.Module], system: str, seed: int, head: str, **changes: Any
+) -> tuple[nn.Module, BertTokenizer]:
+    """A model before training, and its tokenizer.
+
+    Args:
+        cls: what it is to be, with the new layer `head`.
+        system: "scratch", the book's 2 × 256 architecture from random
+            weights; "ours", the same from the book's checkpoint; "minilm".
+        seed: of the random weights.
+        changes: to the configuration; there is a dropout of 0.1 everywhere.
+    """
+    torch.manual_seed(seed)
+    folder = minilm_folder() if system == "minilm" else CHECKPOINT
+    changes |= {
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+    }
+    if system == "scratch":
+        config = read_config(folder / "config.json")
+        model = cls(replace(config, **changes))
+    else:
+        model = from_pretrained(cls, folder, new=(head,), **changes)
+    return model, BertTokenizer.from_pretrained(folder)
 
 
 def run_once(
@@ -30,20 +79,20 @@ def run_once(
         f"{value:g}" if isinstance(value, int | float) else str(value)
         for value in given.values()
     )
-    path = folder / f"{name}.json"
-    if not path.is_file():
+
+    def timed() -> dict[str, Any]:
         start = time.perf_counter()
         result = given | make(**given)
         result["seconds"] = round(time.perf_counter() - start, 1)
-        with replacing(path) as half:
-            half.write_text(json.dumps(result) + "\n", "utf-8")
         numbers = [
             f"{key} {value:.4f}" if key != "seconds" else f"{value} s"
             for key, value in result.items()
             if isinstance(value, float) and key not in given
         ]
         print(f"{name}: {', '.join(numbers)}", flush=True)
-    return json.loads(path.read_text("utf-8"))
+        return result
+
+    return _kept(folder / f"{name}.json", timed)
 
 
 def run_all(
@@ -57,30 +106,60 @@ def run_all(
     Returns:
         What each run returned, as JSON gives it: a list by seed, by name.
     """
-    work = [(name, seed) for seed in SEEDS for name in names]
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        jobs = [pool.submit(_run_one, train, *job, folder) for job in work]
-        for count, job in enumerate(as_completed(jobs), 1):
-            print(f"{count}/{len(jobs)}: {job.result()}", flush=True)
-    return {
-        name: [
-            json.loads(_path(folder, name, seed).read_text("utf-8"))
+    found = {name: [None] * len(SEEDS) for name in names}
+    with one_thread_pool() as pool:
+        jobs = {
+            pool.submit(_run_one, train, name, seed, folder): (name, seed)
             for seed in SEEDS
-        ]
-        for name in names
-    }
+            for name in found
+        }
+        for count, job in enumerate(as_completed(jobs), 1):
+            name, seed = jobs[job]
+            found[name][seed] = job.result()
+            print(f"{count}/{len(jobs)}: {name}-{seed}", flush=True)
+    return found
 
 
-def _path(folder: Path, name: str, seed: int) -> Path:
-    return folder / f"{name}-{seed}.json"
+def one_thread_pool() -> ProcessPoolExecutor:
+    """Processes with one thread each, as many as there are cores."""
+    return ProcessPoolExecutor(os.cpu_count(), initializer=_one_thread)
 
 
-def _run_one(train, name: str, seed: int, folder: Path) -> str:
-    path = _path(folder, name, seed)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    keep_freed_memory()
+
+
+def _run_one(train, name: str, seed: int, folder: Path) -> Any:
+    return _kept(
+        folder / f"{name}-{seed}.json", lambda: train(name, seed, folder)
+    )
+
+
+def _kept(path: Path, make: Callable[[], Any]) -> Any:
+    """Read JSON, or make it and write it first."""
     if not path.is_file():
-        torch.set_num_threads(1)
-        keep_freed_memory()
-        result = train(name, seed, folder)
+        result = make()
         with replacing(path) as half:
-            half.write_text(json.dumps(result), "utf-8")
-    return path.stem
+            half.write_text(json.dumps(result) + "\n", "utf-8")
+    return json.loads(path.read_text("utf-8"))
+
+
+def command(
+    name: str, description: str, make: Callable[[Path, bool, Path], None]
+) -> None:
+    """Make data/NAME.json or, with --smoke, a tiny one that is not kept.
+
+    Args:
+        make: gets the folder of finished runs, whether all shall be tiny,
+            and the path of the result.
+    """
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a tiny subset")
+    if parser.parse_args().smoke:
+        with tempfile.TemporaryDirectory() as folder:
+            make(Path(folder), True, Path(folder) / "out.json")
+        return
+    folder = data_folder() / "cache" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    make(folder, False, data_folder() / f"{name}.json")

@@ -543,9 +543,11 @@ def test_every_run_of_the_chapter_on_a_few_examples(tmp_path, capsys):
     """The script behind data/tuning.json, from end to end."""
     made = runpy.run_path(str(DATA / "run_tuning.py"))
     plan = made["Plan"](tmp_path, smoke=True)
-    found = made["every_run"](plan, None)
+    found = made["every_run"](plan, one_by_one=True)
     capsys.readouterr()
-    assert made["every_run"](plan, None) == found  # read, not done again
+    assert (
+        made["every_run"](plan, one_by_one=True) == found
+    )  # read, not done again
     assert "validation" not in capsys.readouterr().out
     made["store"](plan, found, tmp_path / "out.json")
     stored = json.loads((tmp_path / "out.json").read_text("utf-8"))
