@@ -49,6 +49,7 @@ from bertlib.pretraining import (
     keep_freed_memory,
     last_good,
     random_state,
+    return_freed_memory,
     save_state,
     set_random_state,
     stopped_if_not_written,
@@ -815,6 +816,8 @@ def fine_tune(
                 result.seconds = time.perf_counter() - start
                 if due := run.evaluation_is_due():
                     run.evaluate()
+                if due or result.steps % 10 == 0:
+                    return_freed_memory()  # lengths differ
             except FloatingPointError as error:
                 where = "" if saved is None else " " + last_good(saved)
                 raise Stopped(

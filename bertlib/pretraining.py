@@ -2,9 +2,9 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'HALVES', 'Settings', 'Totals', 'accumulate_gradients', 'Evaluation', 'evaluate', 'Baselines',
-           'count_baselines', 'choose_device', 'choose_dtype', 'keep_freed_memory', 'Stopped', 'save_state',
-           'stopped_if_not_written', 'last_good', 'load_state', 'prepare_data', 'held_out_batches', 'Log', 'Run',
-           'pretrain', 'find_state', 'choose_here', 'StopSignal', 'random_state', 'set_random_state', 'main']
+           'count_baselines', 'choose_device', 'choose_dtype', 'keep_freed_memory', 'return_freed_memory', 'Stopped',
+           'save_state', 'stopped_if_not_written', 'last_good', 'load_state', 'prepare_data', 'held_out_batches', 'Log',
+           'Run', 'pretrain', 'find_state', 'choose_here', 'StopSignal', 'random_state', 'set_random_state', 'main']
 
 # %% ../chapters/12_pretraining.ipynb #export-imports
 import argparse
@@ -499,6 +499,18 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1))
+
+
+def return_freed_memory() -> bool:
+    """Give the system back what was kept and is free now.
+
+    Batches of many sizes leave holes into which the next ones do not fit,
+    and the kept memory grows. Only glibc has this; returns whether it did.
+    """
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (AttributeError, OSError, TypeError):
+        return False
 
 # %% ../chapters/12_pretraining.ipynb #export-saving
 class Stopped(RuntimeError):

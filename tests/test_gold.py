@@ -14,6 +14,7 @@ from bertlib.corpora import (
 
 GOLD = data_folder() / "gold"
 LABELS = {"PERSON", "PLACE", "ORGANISATION", "DATE", "LAW"}
+TEXTS = {d.id: d.text for d in state_of_the_union()}
 HELD_OUT = {d.id: d.text for d in split_documents(state_of_the_union())[1]}
 
 
@@ -25,6 +26,12 @@ def entities() -> dict:
 @pytest.fixture(scope="module")
 def questions() -> dict:
     return json.loads((GOLD / "questions.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def development() -> dict:
+    path = GOLD / "development_questions.json"
+    return json.loads(path.read_text("utf-8"))
 
 
 def starts_and_ends_at_words(text: str, start: int, end: int) -> bool:
@@ -50,6 +57,15 @@ def test_what_is_annotated_was_chosen_by_the_rule(entities, questions):
             for row in select["choose"](kind)
         ]
         assert stored == chosen, kind
+
+
+def test_development_passages_were_chosen_by_the_rule(development):
+    select = runpy.run_path(str(data_folder() / "select_development.py"))
+    chosen = [
+        [row["document"], row["start"], row["end"]]
+        for row in select["choose"]("passages")
+    ]
+    assert development["passages"] == chosen and len(chosen) == 25
 
 
 def test_entities_lie_within_their_sentences(entities) -> None:
@@ -79,18 +95,23 @@ def test_every_gold_entity_comes_from_a_reading(entities) -> None:
     assert first & second <= gold <= first | second
 
 
-def test_questions_and_answers(questions) -> None:
+@pytest.mark.parametrize(
+    ("name", "count"), [("questions", 191), ("development", 100)]
+)
+def test_questions_and_answers(name, count, request) -> None:
+    questions = request.getfixturevalue(name)
     asked = questions["questions"]
-    assert len(asked) >= 150
+    assert len(asked) == count
     assert len({q["question"] for q in asked}) == len(asked)
     assert len({q["id"] for q in asked}) == len(asked)
     for q in asked:
         document, first, last = questions["passages"][q["passage"]]
         assert q["question"].endswith("?")
-        answers = q["answers"] + [a for a in [q["second reading"]] if a]
+        answers = q["answers"] + [a for a in [q.get("second reading")] if a]
         for start, end in answers:
             assert first <= start < end <= last
-            text = HELD_OUT[document]
+            text = TEXTS[document]
+            assert (document in HELD_OUT) == (name == "questions")
             assert starts_and_ends_at_words(text, start, end)
             assert len(text[start:end].split()) <= 12
     unanswerable = sum(not q["answers"] for q in asked)

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -687,3 +688,39 @@ def test_a_run_with_short_rows_resumes_exactly(settings, tmp_path):
         first.model.parameters(), second.model.parameters(), strict=True
     ):
         assert torch.equal(ours, theirs)
+
+
+MEMORY = """
+import torch
+from bertlib.pretraining import keep_freed_memory, return_freed_memory
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6  # MB
+
+assert keep_freed_memory()
+before = resident()
+blocks = [torch.ones(2**20) for _ in range(50)]
+del blocks
+kept = resident()
+assert return_freed_memory()
+print(kept - before, resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_freed_memory_is_kept_and_given_back():
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True
+    )
+    kept, left = map(float, done.stdout.split())
+    assert kept > 150 and left < 50
+
+
+def test_without_glibc_nothing_happens(monkeypatch):
+    def none(_):
+        raise OSError("no such library")
+
+    monkeypatch.setattr(pretraining.ctypes, "CDLL", none)
+    assert not pretraining.keep_freed_memory()
+    assert not pretraining.return_freed_memory()

@@ -806,7 +806,9 @@ def test_development_and_gold_are_apart():
 
 def test_development_sentences_were_chosen_by_the_rule():
     select = runpy.run_path(str(DATA / "select_development.py"))
-    chosen = [f"{r['document']}:{r['start']}" for r in select["choose"]()]
+    chosen = [
+        f"{r['document']}:{r['start']}" for r in select["choose"]("sentences")
+    ]
     assert [e.id for e in annotated_sentences("development")] == chosen
 
 
