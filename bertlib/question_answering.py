@@ -936,9 +936,10 @@ def question_answering_task(
     )
     print(
         f"{len(train):,} questions, {len(flat):,} windows, {without:,} of "
-        f"them without an answer; {lost:,} answers are in no window; "
+        f"them without an answer;\n{lost:,} answers are in no window; "
         f"{cut:,} questions are cut"
     )
+
     def collate(numbers: Int[np.ndarray, "batch"]) -> dict[str, Tensor]:
         batch = pad_windows(
             [flat[i] for i in numbers], tokenizer.vocab["[PAD]"]

@@ -791,7 +791,7 @@ def test_task_counts_and_collates(capsys):
     line = capsys.readouterr().out
     assert line == (
         f"4 questions, {total} windows, {total - 2} of them without an "
-        "answer; 1 answers are in no window; 1 questions are cut\n"
+        "answer;\n1 answers are in no window; 1 questions are cut\n"
     )
     assert len(task.lengths) == total
     numbers = np.arange(total)
