@@ -44,7 +44,8 @@ class QuestionAnsweringOutput:
     """What a reader returns.
 
     Attributes:
-        loss: mean of the two cross-entropies, or None without positions.
+        loss: mean of the two cross-entropies over all places, those of
+            padding included; None without positions.
         start_logits: (batch, seq), for each place, to be the answer's first.
         end_logits: (batch, seq), for each place, to be the answer's last.
     """
@@ -165,8 +166,8 @@ class Window:
         ids: the numbers of [CLS] question [SEP] part [SEP].
         first: the place in `ids` of the part's first piece.
         offsets: start and end of each piece of the part in the context.
-        central: for each piece of the part, whether no other window shows
-            more of what stands around it.
+        central: for each piece of the part, whether this is the window to
+            believe, by the most-context rule.
         target: places in `ids` of the answer's first and last piece;
             (0, 0), that of [CLS], where the answer is not whole in here.
     """
@@ -252,8 +253,8 @@ def _most_context(
 ) -> Int[np.ndarray, "pieces"]:
     """Return, for each piece, the number of the window to believe.
 
-    It is the one with the most context on the piece's poorer side; the
-    longer one, then the earlier one, if two have the same.
+    It is the one with the most context on the piece's poorer side, where a
+    hundredth of a window's length counts, too; of equal ones the first.
     """
     places = np.arange(ends[-1])
     scores = []
