@@ -434,6 +434,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'bertlib/question_answering.py'),
                                             'bertlib.question_answering._windows_of': ( 'question_answering.html#_windows_of',
                                                                                         'bertlib/question_answering.py'),
+                                            'bertlib.question_answering.answerable_f1': ( 'question_answering.html#answerable_f1',
+                                                                                          'bertlib/question_answering.py'),
                                             'bertlib.question_answering.best_spans': ( 'question_answering.html#best_spans',
                                                                                        'bertlib/question_answering.py'),
                                             'bertlib.question_answering.best_threshold': ( 'question_answering.html#best_threshold',

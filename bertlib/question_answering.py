@@ -3,8 +3,8 @@
 # %% auto #0
 __all__ = ['QuestionAnsweringOutput', 'BertForQuestionAnswering', 'Question', 'Window', 'windows', 'pad_windows', 'Span',
            'best_spans', 'null_score', 'Answer', 'predict', 'window_length', 'window_logits', 'normalise_answer',
-           'exact_match', 'f1_score', 'SquadScores', 'squad_scores', 'best_threshold', 'read_squad', 'write_squad',
-           'QuestionSplits', 'reading_questions', 'questions_at', 'question_answering_task']
+           'exact_match', 'f1_score', 'SquadScores', 'squad_scores', 'answerable_f1', 'best_threshold', 'read_squad',
+           'write_squad', 'QuestionSplits', 'reading_questions', 'questions_at', 'question_answering_task']
 
 # %% ../chapters/16_question_answering.ipynb #export-imports
 import itertools
@@ -656,6 +656,23 @@ def squad_scores(
     )
 
 
+def answerable_f1(
+    answers: Sequence[Answer], references: Sequence[Question]
+) -> float:
+    """Return the mean F1 over the questions that have an answer.
+
+    Args:
+        answers: of `predict` with threshold=None.
+        references: the questions, in the same order; one has an answer.
+    """
+    found = [
+        f1_score(answer.text, reference.texts)
+        for answer, reference in zip(answers, references, strict=True)
+        if reference.answers
+    ]
+    return float(np.mean(found))
+
+
 def best_threshold(
     answers: Sequence[Answer], references: Sequence[Question]
 ) -> tuple[float, float]:
@@ -950,13 +967,10 @@ def question_answering_task(
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         answers = _answers(model, tokenizer, validation, held, threshold=None)
-        found = [
-            f1_score(answer.text, question.texts)
-            for answer, question in zip(answers, validation, strict=True)
-            if question.answers
-        ]
-        _, f1 = best_threshold(answers, validation)
-        return {"answerable_f1": float(np.mean(found)), "f1": f1}
+        return {
+            "answerable_f1": answerable_f1(answers, validation),
+            "f1": best_threshold(answers, validation)[1],
+        }
 
     lengths = [len(window.ids) for window in flat]
     return Task(lengths, collate, evaluate, ("answerable_f1", "f1"))

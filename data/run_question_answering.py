@@ -40,15 +40,22 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from make_questions import COUNT, VERBATIM, Rules, make_all
-from runs import SEEDS, command, digits, one_thread_pool, run_once, untrained
+from runs import (
+    SEEDS,
+    command,
+    digits,
+    run_once,
+    side_by_side,
+    train_head_first,
+    untrained,
+)
 
 from bertlib.checkpoint import replacing
 from bertlib.classification import FineTuneSettings, fine_tune
@@ -57,6 +64,7 @@ from bertlib.question_answering import (
     BertForQuestionAnswering,
     Question,
     QuestionSplits,
+    answerable_f1,
     best_threshold,
     f1_score,
     predict,
@@ -71,7 +79,7 @@ HELD_OUT = 150  # questions made over the addresses of the validation
 RATES = (3e-4, 1e-3)  # of the small encoders
 SMALL = ("ours", "scratch")
 MINILM_RATE, EPOCHS = 1e-4, 1
-HEAD_STEPS, HEAD_RATE = 50, 1e-2
+HEAD_STEPS = 50
 WINDOW = 256  # tokens in training; less memory than 384
 SIZES = range(1, 7)  # words of an answer of `overlap`
 _WORD = re.compile(r"\w+(?:['’.,]\w+)*")
@@ -126,20 +134,13 @@ class Work:
 
 def every_run(work: Work) -> list[dict]:
     """Every run; what was not chosen has no answers to the test."""
-    pool = nullcontext() if work.smoke else one_thread_pool()
-
-    def do(functions: Iterable[Callable[[], dict]]) -> list[dict]:
-        if work.smoke:
-            return [function() for function in functions]
-        return [job.result() for job in [pool.submit(f) for f in functions]]
-
     first, *others = work.seeds
     runs = [work.run(overlap, system="overlap")]
     runs += [
         work.run(random_span, system="random", seed=seed)
         for seed in work.seeds
     ]
-    with pool:
+    with side_by_side(work.smoke) as do:
         tried = do(work.tuned("minilm", first, q, MINILM_RATE) for q in RULES)
         questions = keep_best(tried)["questions"]
         runs += tried
@@ -177,16 +178,6 @@ def keep_best(tried: list[dict]) -> dict:
 
 
 # --- systems: each returns what to store
-
-
-def answerable_f1(answers: list[Answer], questions: list[Question]) -> float:
-    """Mean F1 of best spans, over the questions that have an answer."""
-    found = [
-        f1_score(answer.text, question.texts)
-        for answer, question in zip(answers, questions, strict=True)
-        if question.answers
-    ]
-    return round(float(np.mean(found)), 4)
 
 
 def measured(
@@ -327,15 +318,8 @@ def tuned(
         epochs=epochs, learning_rate=rate, seed=seed, dtype="bfloat16"
     )
     if start == "minilm":  # the new layer first, as in chapter 15
-        first = replace(
-            settings,
-            epochs=None,
-            steps=2 if smoke else HEAD_STEPS,
-            learning_rate=HEAD_RATE,
-        )
-        model.bert.requires_grad_(False)
-        model, _ = fine_tune(model, task, first, progress=False)
-        model.bert.requires_grad_(True)
+        steps = 2 if smoke else HEAD_STEPS
+        model = train_head_first(model, task, settings, steps)
     model, result = fine_tune(model, task, settings, progress=False)
     answers = answer_all(model, tokenizer, validation)
     threshold, f1 = best_threshold(answers, validation)
@@ -343,10 +327,10 @@ def tuned(
     stored = {
         "steps": result.steps,
         "fine_tuning_seconds": round(result.seconds, 1),
-        "validation": answerable_f1(answers, validation),
+        "validation": round(answerable_f1(answers, validation), 4),
         "validation_f1": round(f1, 4),
         "threshold": min(max(round(threshold, 4), -1e9), 1e9),
-        "made_f1": answerable_f1(made, further),
+        "made_f1": round(answerable_f1(made, further), 4),
         "deleted": measure(model, tokenizer, without_question(test)),
     }
     if system != "blind":

@@ -34,12 +34,11 @@ is left out of the counts, or it would drown the others.
 import json
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from runs import SEEDS, command, run_once, untrained
+from runs import SEEDS, command, run_once, train_head_first, untrained
 
 from bertlib.checkpoint import replacing
 from bertlib.classification import FineTuneSettings, fine_tune
@@ -68,7 +67,6 @@ SYSTEMS = {  # rates, steps of the head alone; epochs; labels
     "ours": ((3e-4, 1e-3), (0,), 3, ALL_LABELS),
     "minilm": ((1e-4, 2e-4), (0, 100), 1, ALL_LABELS),
 }
-HEAD_RATE = 1e-2
 EVALUATE_EVERY = 100  # steps
 COMMON = "united states"
 
@@ -218,15 +216,7 @@ class Work:
             dtype="bfloat16",
         )
         if head_steps:
-            first = replace(
-                settings,
-                epochs=None,
-                steps=head_steps,
-                learning_rate=HEAD_RATE,
-            )
-            model.bert.requires_grad_(False)
-            model, _ = fine_tune(model, task, first, progress=False)
-            model.bert.requires_grad_(True)
+            model = train_head_first(model, task, settings, head_steps)
         model, result = fine_tune(model, task, settings, progress=False)
         stored = {
             "steps": result.steps,

@@ -39,8 +39,7 @@ uses no labels but those it counts.
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,8 @@ from runs import (
     command,
     digits,
     labels,
-    one_thread_pool,
     run_once,
+    side_by_side,
     untrained,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -304,14 +303,7 @@ def tfidf(
 
 def every_run(plan: Plan, one_by_one: bool = False) -> dict[str, Any]:
     """Do what is left to do, and return what the chapter needs."""
-    pool = nullcontext() if one_by_one else one_thread_pool()
-
-    def do(functions: Iterable[Callable[[], Any]]) -> list[Any]:
-        if one_by_one:
-            return [function() for function in functions]
-        return [job.result() for job in [pool.submit(f) for f in functions]]
-
-    with pool:
+    with side_by_side(one_by_one) as do:
         searches = do(functools.partial(plan.search, s) for s in plan.spaces)
         trials = dict(zip(plan.spaces, searches, strict=True))
         chosen = {s: best(rows)["settings"] for s, rows in trials.items()}

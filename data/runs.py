@@ -9,8 +9,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ import torch
 from torch import nn
 
 from bertlib.checkpoint import from_pretrained, read_config, replacing
+from bertlib.classification import FineTuneSettings, Task, fine_tune
 from bertlib.corpora import data_folder, minilm_folder
 from bertlib.pretraining import keep_freed_memory
 from bertlib.wordpiece import BertTokenizer
 
 SEEDS = range(3)
+HEAD_RATE = 1e-2  # where the new layer is trained alone first
 CHECKPOINT = data_folder() / "checkpoints" / "addresses-2x256"
 TERM = r"\w+(?:['’]\w+)*"  # a word, for TF-IDF
 
@@ -118,6 +121,37 @@ def run_all(
             found[name][seed] = job.result()
             print(f"{count}/{len(jobs)}: {name}-{seed}", flush=True)
     return found
+
+
+@contextmanager
+def side_by_side(
+    one_by_one: bool = False,
+) -> Iterator[Callable[[Iterable[Callable[[], Any]]], list[Any]]]:
+    """Yield a function that calls functions, and returns what they return.
+
+    Each call has a process with one thread, as many at a time as there are
+    cores; with `one_by_one`, all are made here.
+    """
+    if one_by_one:
+        yield lambda functions: [function() for function in functions]
+        return
+    with one_thread_pool() as pool:
+        yield lambda functions: [
+            job.result() for job in [pool.submit(f) for f in functions]
+        ]
+
+
+def train_head_first(
+    model: nn.Module, task: Task, settings: FineTuneSettings, steps: int
+) -> nn.Module:
+    """Train the new layer alone, at HEAD_RATE; then all can be trained."""
+    first = replace(
+        settings, epochs=None, steps=steps, learning_rate=HEAD_RATE
+    )
+    model.bert.requires_grad_(False)
+    model, _ = fine_tune(model, task, first, progress=False)
+    model.bert.requires_grad_(True)
+    return model
 
 
 def one_thread_pool() -> ProcessPoolExecutor:
